@@ -1,0 +1,223 @@
+/* libkcopy: the kernel's kcopyd API, for block devices on a network.
+ *
+ * A client has a reservation of pages in the server and any number of asynchronous jobs. Each job copies a
+ * region of one device to one or more others (or zeroes regions) and ends with exactly one call of its notify
+ * function, with kcopyd's two answers: read_err, and write_err as a bitset by destination index.
+ *
+ * Threads: a client belongs to one thread at a time. Callbacks run inside kcopy_dispatch, kcopy_wait,
+ * kcopy_run and kcopy_client_destroy, never inside a submitting call; a callback may submit and cancel jobs,
+ * but not destroy the client.
+ * Errors: functions return 0 or a negative errno; kcopy_error tells the last one in words.
+ * Ownership: what is passed in is copied; what callbacks are handed is borrowed for the call. */
+#ifndef KCOPY_H
+#define KCOPY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define KCOPY_API __attribute__((visibility("default")))
+
+#define KCOPY_PAGE_BYTES 4096u
+#define KCOPY_SECTOR_BYTES 512u
+#define KCOPY_DESTINATIONS_MAX 64u
+
+struct kcopy_client;
+
+/* `count` sectors of 512 bytes from `sector` on. count 0: a source to the end of its device (a final partial
+ * sector included); a destination: the source's length. */
+struct kcopy_io_region {
+        const char *device; /* endpoint name, absolute path, NBD URI or "null:"; NULL: use `handle` */
+        uint64_t handle;    /* from kcopy_open */
+        uint64_t sector;
+        uint64_t count;
+};
+
+enum kcopy_flag {
+        KCOPY_IGNORE_ERROR = 1 << 0,        /* kcopyd's: go through everything and report */
+        KCOPY_CONTINUE = 1 << 1,            /* a failing destination drops out, the others go on */
+        KCOPY_NO_FLUSH = 1 << 2,            /* completion does not wait for durability */
+        KCOPY_FUA = 1 << 3,                 /* every write on stable storage before it counts */
+        KCOPY_NO_EXTENTS = 1 << 4,          /* do not ask the source where its zeroes are */
+        KCOPY_NO_DETECT_ZEROES = 1 << 5,    /* do not look for zeroes in the data */
+        KCOPY_ALLOCATED = 1 << 6,           /* copy: zeroes keep their blocks */
+        KCOPY_UNMAP = 1 << 7,               /* zero: blocks may be deallocated */
+        KCOPY_DESTINATION_IS_ZERO = 1 << 8, /* all destinations read as zeroes already */
+        KCOPY_STRICT_ONCE =
+            1 << 9, /* read every block once, even if a slow destination holds up the others */
+};
+
+struct kcopy_options {              /* zeroed: the defaults */
+        unsigned flags;             /* enum kcopy_flag */
+        uint64_t zero_destinations; /* bit i: destination i reads as zeroes already */
+        uint64_t rate_bytes_per_s;
+        uint64_t timeout_ms;           /* of one command; 0: the server's default */
+        unsigned priority;             /* 0 … 7 */
+        unsigned progress_interval_ms; /* 0: no progress events */
+};
+
+enum kcopy_job_state {
+        KCOPY_WAITING = 1,
+        KCOPY_RUNNING = 2,
+        KCOPY_PAUSED = 3,
+        KCOPY_DRAINING = 4,
+        KCOPY_COMPLETED = 5,
+        KCOPY_FAILED = 6,
+        KCOPY_CANCELLED = 7,
+        KCOPY_REFUSED = 8, /* the library's own: the server did not accept the job */
+        KCOPY_LOST = 9,    /* the library's own: the connection was lost, the outcome is not known */
+};
+
+enum kcopy_class { /* as in the schema */
+        KCOPY_CLASS_NONE = 0,
+        KCOPY_CLASS_TRANSPORT = 1,
+        KCOPY_CLASS_MEDIA = 2,
+        KCOPY_CLASS_NO_SPACE = 3,
+        KCOPY_CLASS_PERMISSION = 4,
+        KCOPY_CLASS_PROTOCOL = 5,
+        KCOPY_CLASS_TIMEOUT = 6,
+        KCOPY_CLASS_CANCELLED = 7,
+        KCOPY_CLASS_STOPPED = 8,
+        KCOPY_CLASS_INVALID = 9,
+        KCOPY_CLASS_NOT_FOUND = 10,
+        KCOPY_CLASS_LIMIT = 11,
+        KCOPY_CLASS_CONFLICT = 12,
+        KCOPY_CLASS_BUSY = 13,
+        KCOPY_CLASS_UNSUPPORTED = 14,
+        KCOPY_CLASS_INTERNAL = 15,
+};
+
+struct kcopy_endpoint_error {
+        enum kcopy_class error_class; /* KCOPY_CLASS_NONE: no error */
+        const char *errno_name;       /* "EIO" */
+        const char *message;
+        bool has_sector;
+        uint64_t sector; /* first bad one, in the device */
+};
+
+struct kcopy_destination_result {
+        uint64_t copied_bytes, zeroed_bytes, skipped_bytes, indeterminate_bytes, untouched_bytes;
+        struct kcopy_endpoint_error error;
+        bool durable;
+};
+
+struct kcopy_result {
+        uint64_t job;               /* 0: refused */
+        enum kcopy_job_state state; /* completed, failed, cancelled, refused, lost */
+        bool durable;
+        uint64_t length_bytes;
+        uint64_t elapsed_ms;
+        struct kcopy_endpoint_error source_error;
+        unsigned n_destinations;
+        const struct kcopy_destination_result *destinations;
+        const char *refused_field;           /* refused: "to[2].count" */
+        struct kcopy_endpoint_error refusal; /* refused, lost: why */
+};
+
+/* kcopyd's dm_kcopyd_notify_fn: read_err is 0 or 1; bit i of write_err set means destination i is not
+ * complete. A job that was refused or lost has every bit set. `result` says the rest. */
+typedef void (*kcopy_notify_fn)(
+    int read_err, uint64_t write_err, void *context, const struct kcopy_result *result);
+
+/* ---- client */
+
+/* Connect to `server` ("unix:PATH" or "tcp:HOST:PORT"; NULL: $KCOPYD_SERVER, else
+ * unix:/run/kcopyd/kcopyd.sock) and reserve `num_pages` pages there (0: the server's default). Blocks until
+ * the server has answered, at most 10 s. Returns 0 and *ret_client, or a negative errno with the reason in
+ * `message` (may be NULL). */
+KCOPY_API int kcopy_client_create(const char *server, unsigned num_pages, struct kcopy_client **ret_client,
+    char *message, unsigned message_bytes);
+/* The same over a connected socket, which the client owns from here on, also on failure. */
+KCOPY_API int kcopy_client_create_fd(
+    int fd, unsigned num_pages, struct kcopy_client **ret_client, char *message, unsigned message_bytes);
+/* kcopyd's: waits for the jobs (their notify functions run), releases the pages, closes. NULL is fine. */
+KCOPY_API void kcopy_client_destroy(struct kcopy_client *client);
+/* Do not wait: the connection is dropped, the server cancels the jobs; notify functions run with KCOPY_LOST.
+ */
+KCOPY_API void kcopy_client_abandon(struct kcopy_client *client);
+/* Pages granted, which may be fewer than asked for. */
+KCOPY_API unsigned kcopy_client_pages(const struct kcopy_client *client);
+/* The last error in words; borrowed, valid until the next call. */
+KCOPY_API const char *kcopy_error(const struct kcopy_client *client);
+/* Identifies the run of the server: 16 bytes, borrowed. */
+KCOPY_API const unsigned char *kcopy_server_instance(const struct kcopy_client *client);
+
+/* ---- jobs */
+
+/* Copy `from` to `to[0 … n_to)`. `notify` runs exactly once for each call that returned 0. `ret_ticket` (may
+ * be NULL) is the library's number of the job, for kcopy_cancel; the server's id is in events and results.
+ * -EINVAL: arguments; -ENOTCONN: the connection is lost; -ENOMEM. */
+KCOPY_API int kcopy_copy(struct kcopy_client *client, const struct kcopy_io_region *from, unsigned n_to,
+    const struct kcopy_io_region *to, const struct kcopy_options *options, kcopy_notify_fn notify,
+    void *context, uint64_t *ret_ticket);
+KCOPY_API int kcopy_zero(struct kcopy_client *client, unsigned n_to, const struct kcopy_io_region *to,
+    const struct kcopy_options *options, kcopy_notify_fn notify, void *context, uint64_t *ret_ticket);
+
+struct kcopy_batch_job {
+        struct kcopy_io_region from;
+        unsigned n_to;
+        const struct kcopy_io_region *to;
+        kcopy_notify_fn notify;
+        void *context;
+};
+/* Many small jobs in as few frames as possible. All or none are sent; the same errors. */
+KCOPY_API int kcopy_copy_many(struct kcopy_client *client, unsigned n_jobs,
+    const struct kcopy_batch_job *jobs, const struct kcopy_options *options);
+/* Ask for a job's end; its notify still runs once. 0 or -ENOENT. */
+KCOPY_API int kcopy_cancel(struct kcopy_client *client, uint64_t ticket);
+/* Jobs submitted and not yet notified. */
+KCOPY_API unsigned kcopy_pending(const struct kcopy_client *client);
+
+/* ---- events besides completions */
+
+struct kcopy_event {
+        enum { KCOPY_EVENT_ACCEPTED, KCOPY_EVENT_STATE, KCOPY_EVENT_PROGRESS, KCOPY_EVENT_DESTINATION } type;
+        uint64_t job;
+        void *context;                         /* of this client's job, NULL for another's */
+        enum kcopy_job_state state;            /* STATE */
+        const char *reason;                    /* STATE */
+        uint64_t length_bytes;                 /* ACCEPTED, PROGRESS */
+        uint64_t elapsed_ms, rate_bytes_per_s; /* PROGRESS */
+        unsigned n_destinations;
+        const uint64_t *done_bytes; /* PROGRESS: by destination */
+        unsigned index;             /* DESTINATION */
+        const struct kcopy_destination_result *destination;
+};
+typedef void (*kcopy_event_fn)(void *opaque, const struct kcopy_event *event);
+KCOPY_API void kcopy_on_event(struct kcopy_client *client, kcopy_event_fn on_event, void *opaque);
+
+/* ---- handles: a device kept open by the server, so that small jobs cost an I/O and no look-up */
+
+struct kcopy_device {
+        uint64_t handle;
+        uint64_t size_bytes;
+        uint32_t block_min_bytes, block_preferred_bytes, block_max_bytes;
+        bool read_only, can_flush, can_fua, can_zero, can_extents, multi_conn;
+};
+/* Blocking. 0 and *ret_device, or a negative errno (kcopy_error has the reason). */
+KCOPY_API int kcopy_open(
+    struct kcopy_client *client, const char *device, bool write, struct kcopy_device *ret_device);
+KCOPY_API int kcopy_close(struct kcopy_client *client, uint64_t handle);
+
+/* ---- in anybody's loop */
+
+/* The descriptor to poll; the same for the client's life. */
+KCOPY_API int kcopy_fd(const struct kcopy_client *client);
+/* What to poll for: POLLIN, POLLOUT or both. Ask again after every call. */
+KCOPY_API short kcopy_poll_events(const struct kcopy_client *client);
+/* Read and write what is possible without blocking, and run callbacks. 0, or -ENOTCONN once the connection is
+ * lost (every pending job has been notified with KCOPY_LOST by then). */
+KCOPY_API int kcopy_dispatch(struct kcopy_client *client);
+/* Block until something was dispatched, at most `timeout_ms` (-1: no limit). 0, -ETIMEDOUT or -ENOTCONN. */
+KCOPY_API int kcopy_wait(struct kcopy_client *client, int timeout_ms);
+/* Block until no job is pending. 0 or -ENOTCONN. */
+KCOPY_API int kcopy_run(struct kcopy_client *client);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

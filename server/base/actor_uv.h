@@ -1,0 +1,33 @@
+/* The production actor: a libuv loop with a mailbox and a timer heap.
+ *
+ * Owns: the mailbox (a mutex-guarded list and a uv_async_t) and one uv_timer_t for the earliest deadline.
+ * Borrows: the loop, which must outlive it and is run by the caller on the actor's thread.
+ * Thread: init, close and everything but ops->post belong to the loop's thread.
+ * Close: kc_actor_uv_close, then run the loop until on_closed; messages posted after that are a programmer
+ * error (the wiring stops all senders first). */
+#ifndef KC_ACTOR_UV_H
+#define KC_ACTOR_UV_H
+
+#include <pthread.h>
+#include <uv.h>
+
+#include "base/actor.h"
+
+struct kc_actor_uv {
+        struct kc_actor actor; /* first: the ops cast */
+        uv_loop_t *loop;
+        uv_async_t async;
+        uv_timer_t timer;
+        pthread_mutex_t lock; /* guards the two pointers below, nothing else */
+        struct kc_msg *mail_head, **mail_tail;
+        uint64_t random_state[2];
+        unsigned handles_open;
+        void (*on_closed)(struct kc_actor_uv *actor);
+};
+
+/* Returns 0 or a negative errno, in which case nothing is left to close. */
+int kc_actor_uv_init(struct kc_actor_uv *actor, uv_loop_t *loop, unsigned index);
+/* Asynchronous; on_closed runs on the loop, after which the memory may go. Asserts that no timer is armed. */
+void kc_actor_uv_close(struct kc_actor_uv *actor, void (*on_closed)(struct kc_actor_uv *actor));
+
+#endif

@@ -1,0 +1,43 @@
+/* Deficit round robin in bytes, in three levels: identity, then priority, then job (DESIGN 3).
+ *
+ * A lane asks which entry (a job's work on this lane) may start its next chunk. Every level goes round its
+ * members; a member is served while its deficit lasts and gets its quantum (times its weight: 1 + priority at
+ * the priority level, 1 elsewhere) when its turn comes. Only entries that are ready take part; one that is
+ * not ready keeps no credit. A request is charged its data bytes, at least FAIR_MIN_CHARGE_BYTES.
+ *
+ * Owns its nodes for identities and priorities. Borrows entries. Thread: its lane. No allocation after
+ * fair_add. */
+#ifndef COPY_FAIR_H
+#define COPY_FAIR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+
+#define FAIR_QUANTUM_BYTES (1u << 20)
+#define FAIR_MIN_CHARGE_BYTES 4096u
+
+struct fair;
+struct fair_level;
+
+struct fair_entry {
+        bool ready;
+        /* the scheduler's */
+        struct kc_list node; /* on its level's round while ready */
+        struct fair_level *level;
+        int64_t deficit_bytes;
+};
+
+struct fair *fair_new(void);       /* NULL: out of memory */
+void fair_free(struct fair *fair); /* no entry may be left */
+/* Add an entry, not ready. `identity` is copied. 0 or -ENOMEM. */
+int fair_add(struct fair *fair, struct fair_entry *entry, const char *identity, unsigned priority);
+void fair_remove(struct fair *fair, struct fair_entry *entry);
+void fair_set_ready(struct fair *fair, struct fair_entry *entry, bool ready);
+/* The ready entry whose turn it is, or NULL. Asking again without a charge or a change gives the same one. */
+struct fair_entry *fair_next(struct fair *fair);
+/* It started a request of `bytes`. */
+void fair_charge(struct fair *fair, struct fair_entry *entry, uint64_t bytes);
+
+#endif

@@ -1,0 +1,49 @@
+/* The planner: an iterator over a job's length that says what each range is (DESIGN 3, "zeroes and holes").
+ *
+ * Providers: the source's extents (asked for piecemeal, IO_EXTENTS, one request in flight), or "all data", or
+ * for a Zero job "all zero". Dirty bitmaps and digests will be further ones. It sees no payload.
+ *
+ * Zero runs shorter than PLANNER_ZERO_MIN_BYTES are told as data (a request of their own costs more), and all
+ * bounds are rounded so that data grows and zero shrinks to multiples of `granule_bytes`, the last range
+ * excepted. Extents are hints: an error from IO_EXTENTS turns the rest into data.
+ *
+ * The caller owns the planner and starts fetches when asked to. Thread: home lane. */
+#ifndef COPY_PLANNER_H
+#define COPY_PLANNER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "io/endpoint.h"
+
+#define PLANNER_ZERO_MIN_BYTES 65536u
+
+enum planner_kind { PLANNER_DATA, PLANNER_ZERO };
+
+struct planner {
+        enum planner_kind everything; /* when `extents` is false */
+        bool extents;
+        uint64_t length_bytes; /* of the job */
+        uint32_t granule_bytes;
+        uint64_t known_bytes;      /* extents are known up to here (job offset) */
+        unsigned n_extents, next;  /* fetched ones, and the first that reaches beyond what was asked last */
+        uint64_t next_start_bytes; /* where extents[next] starts */
+        struct io_extent *extents_buf; /* IO_EXTENTS_PER_REQ, owned; NULL without extents */
+};
+
+/* 0 or -ENOMEM. */
+int planner_init(struct planner *planner, uint64_t length_bytes, enum planner_kind everything, bool extents,
+    uint32_t granule_bytes);
+void planner_done(struct planner *planner);
+/* The longest range of one kind that starts at `at_bytes` (< length), at most `max_bytes` long, as far as is
+ * known: true, *ret_kind and *ret_length > 0. False: extents from `at_bytes` on have to be fetched first.
+ * Going back to an earlier place is fine (a detached destination does) and costs a fetch. */
+bool planner_at(struct planner *planner, uint64_t at_bytes, uint64_t max_bytes, enum planner_kind *ret_kind,
+    uint64_t *ret_length_bytes);
+/* Fill in an IO_EXTENTS request that would make planner_at(at) known: op, length (≤ 2 GiB), extents array;
+ * offset_bytes is relative to the job's start: the caller adds the source region's. */
+void planner_prepare(struct planner *planner, uint64_t at_bytes, struct io_req *req);
+/* It was answered (or failed: everything from there on is data, and nothing is asked again). */
+void planner_fetched(struct planner *planner, uint64_t at_bytes, const struct io_req *req);
+
+#endif

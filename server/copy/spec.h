@@ -1,0 +1,53 @@
+/* What a job is to do, as the client said it. Immutable once submitted; shared by control and lanes.
+ *
+ * Owned by the job; freed on the control loop when the job's record goes. All strings are inside the one
+ * allocation. Sizes here are as requested: resolved ones (length, offsets in bytes) are in struct job_plan.
+ */
+#ifndef COPY_SPEC_H
+#define COPY_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kc_limits.h"
+
+enum copy_operation { COPY_OPERATION_COPY, COPY_OPERATION_ZERO };
+enum copy_policy { COPY_POLICY_STOP, COPY_POLICY_CONTINUE, COPY_POLICY_IGNORE };
+enum copy_durability { COPY_DURABILITY_FLUSH, COPY_DURABILITY_NONE, COPY_DURABILITY_FUA };
+
+struct copy_region {
+        const char *device; /* name; NULL when `handle` is used */
+        uint64_t handle;
+        uint64_t sector, count_sectors; /* count 0: see DESIGN 3 */
+};
+
+struct copy_options {
+        enum copy_policy policy;
+        enum copy_durability durability;
+        bool no_extents, no_detect_zeroes, unmap, strict_once;
+        uint64_t zero_destinations;    /* bit i: destination i reads as zeroes already */
+        uint64_t rate_bytes_per_s;     /* 0: none */
+        uint64_t timeout_ns;           /* of one command; 0: the engine's default */
+        unsigned priority;             /* 0 … 7 */
+        uint64_t progress_interval_ns; /* 0: none */
+};
+
+struct copy_spec {
+        enum copy_operation operation;
+        struct copy_options options;
+        unsigned context_bytes;
+        unsigned char context[KC_CONTEXT_MAX_BYTES];
+        struct copy_region from; /* COPY_OPERATION_COPY only */
+        unsigned n_to;
+        struct copy_region to[];
+};
+
+/* A zeroed spec with room for `n_to` destinations and `names_bytes` bytes of names behind them, or NULL.
+ * Free with free(). */
+struct copy_spec *copy_spec_new(unsigned n_to, size_t names_bytes);
+/* Copy `name` into the spec's room for names; returns where it stands now. The room must suffice (asserted).
+ */
+const char *copy_spec_name(struct copy_spec *spec, const char *name, size_t name_bytes);
+
+#endif
