@@ -4,10 +4,10 @@
  * region of one device to one or more others (or zeroes regions) and ends with exactly one call of its notify
  * function, with kcopyd's two answers: read_err, and write_err as a bitset by destination index.
  *
- * Threads: a client belongs to one thread at a time. Callbacks run inside kcopy_dispatch, kcopy_wait,
- * kcopy_run and kcopy_client_destroy, never inside a submitting call; a callback may submit and cancel jobs,
- * but not destroy the client.
- * Errors: functions return 0 or a negative errno; kcopy_error tells the last one in words.
+ * Threads: a client belongs to one thread at a time. Callbacks run inside kcopy_dispatch,
+ * kcopy_client_destroy, kcopy_client_abandon and the calls marked "blocking", never inside a submitting call;
+ * a callback may submit and cancel jobs, but not destroy the client, and dispatching and blocking calls
+ * answer it -EBUSY. Errors: functions return 0 or a negative errno; kcopy_error tells the last one in words.
  * Ownership: what is passed in is copied; what callbacks are handed is borrowed for the call. */
 #ifndef KCOPY_H
 #define KCOPY_H
@@ -113,12 +113,15 @@ struct kcopy_result {
         struct kcopy_endpoint_error source_error;
         unsigned n_destinations;
         const struct kcopy_destination_result *destinations;
-        const char *refused_field;           /* refused: "to[2].count" */
+        const char *refused_field;           /* refused: "to[2].count", or "" */
         struct kcopy_endpoint_error refusal; /* refused, lost: why */
+        bool has_limit;                      /* refused: a limit was passed … */
+        uint64_t limit;                      /* … this one, in the field's unit */
 };
 
 /* kcopyd's dm_kcopyd_notify_fn: read_err is 0 or 1; bit i of write_err set means destination i is not
- * complete. A job that was refused or lost has every bit set. `result` says the rest. */
+ * complete. A job that was refused or lost has every bit set (read_err only if it has a source) and no
+ * destinations in `result`, which says the rest. */
 typedef void (*kcopy_notify_fn)(
     int read_err, uint64_t write_err, void *context, const struct kcopy_result *result);
 
@@ -138,18 +141,21 @@ KCOPY_API void kcopy_client_destroy(struct kcopy_client *client);
 /* Do not wait: the connection is dropped, the server cancels the jobs; notify functions run with KCOPY_LOST.
  */
 KCOPY_API void kcopy_client_abandon(struct kcopy_client *client);
-/* Pages granted, which may be fewer than asked for. */
+/* Pages granted, which may be fewer than asked for; at most what fits an unsigned int. */
 KCOPY_API unsigned kcopy_client_pages(const struct kcopy_client *client);
 /* The last error in words; borrowed, valid until the next call. */
 KCOPY_API const char *kcopy_error(const struct kcopy_client *client);
 /* Identifies the run of the server: 16 bytes, borrowed. */
 KCOPY_API const unsigned char *kcopy_server_instance(const struct kcopy_client *client);
+/* How long a blocking request (not a job) may take before it ends with -ETIMEDOUT. 0: 60 s, the default. */
+KCOPY_API void kcopy_set_timeout(struct kcopy_client *client, unsigned timeout_ms);
 
 /* ---- jobs */
 
 /* Copy `from` to `to[0 … n_to)`. `notify` runs exactly once for each call that returned 0. `ret_ticket` (may
  * be NULL) is the library's number of the job, for kcopy_cancel; the server's id is in events and results.
- * -EINVAL: arguments; -ENOTCONN: the connection is lost; -ENOMEM. */
+ * -EINVAL: arguments; -ENAMETOOLONG: a device's name; -E2BIG: names too long for one request together;
+ * -ENOTCONN: the connection is lost; -ENOMEM. */
 KCOPY_API int kcopy_copy(struct kcopy_client *client, const struct kcopy_io_region *from, unsigned n_to,
     const struct kcopy_io_region *to, const struct kcopy_options *options, kcopy_notify_fn notify,
     void *context, uint64_t *ret_ticket);
@@ -174,7 +180,13 @@ KCOPY_API unsigned kcopy_pending(const struct kcopy_client *client);
 /* ---- events besides completions */
 
 struct kcopy_event {
-        enum { KCOPY_EVENT_ACCEPTED, KCOPY_EVENT_STATE, KCOPY_EVENT_PROGRESS, KCOPY_EVENT_DESTINATION } type;
+        enum {
+                KCOPY_EVENT_ACCEPTED,
+                KCOPY_EVENT_STATE,
+                KCOPY_EVENT_PROGRESS,
+                KCOPY_EVENT_DESTINATION, /* a destination that ended before its job */
+                KCOPY_EVENT_COMPLETION,  /* of a watched job that is not this client's */
+        } type;
         uint64_t job;
         void *context;                         /* of this client's job, NULL for another's */
         enum kcopy_job_state state;            /* STATE */
@@ -185,6 +197,9 @@ struct kcopy_event {
         const uint64_t *done_bytes; /* PROGRESS: by destination */
         unsigned index;             /* DESTINATION */
         const struct kcopy_destination_result *destination;
+        bool read_err;                     /* COMPLETION */
+        uint64_t write_err;                /* COMPLETION */
+        const struct kcopy_result *result; /* COMPLETION */
 };
 typedef void (*kcopy_event_fn)(void *opaque, const struct kcopy_event *event);
 KCOPY_API void kcopy_on_event(struct kcopy_client *client, kcopy_event_fn on_event, void *opaque);
@@ -195,12 +210,73 @@ struct kcopy_device {
         uint64_t handle;
         uint64_t size_bytes;
         uint32_t block_min_bytes, block_preferred_bytes, block_max_bytes;
-        bool read_only, can_flush, can_fua, can_zero, can_extents, multi_conn;
+        bool read_only, can_flush, can_fua, can_zero, can_extents, multi_conn, mounted_for_writing;
 };
 /* Blocking. 0 and *ret_device, or a negative errno (kcopy_error has the reason). */
 KCOPY_API int kcopy_open(
     struct kcopy_client *client, const char *device, bool write, struct kcopy_device *ret_device);
+/* Blocking. Jobs that use the handle keep the device. */
 KCOPY_API int kcopy_close(struct kcopy_client *client, uint64_t handle);
+
+/* ---- the server and everybody's jobs (all blocking; visitors are callbacks; strings are borrowed for the
+ * call). 0 or a negative errno: the server's own (-ENOENT, -EACCES …), -ETIMEDOUT, -ENOTCONN; kcopy_error has
+ * the reason. */
+
+struct kcopy_destination_info {
+        const char *device;
+        uint64_t sector; /* where the job's region starts in it */
+        struct kcopy_destination_result result;
+        bool done;     /* its part has ended */
+        bool detached; /* fell behind and reads for itself */
+};
+struct kcopy_job_info {
+        uint64_t job;
+        enum kcopy_job_state state;
+        const char *reason;        /* why it waits, what it is stalled on; or "" */
+        bool zero;                 /* zeroes its destinations: no source */
+        const char *source_device; /* "" for zero */
+        uint64_t source_sector;
+        uint64_t length_bytes, elapsed_ms;
+        unsigned n_destinations;
+        const struct kcopy_destination_info *destinations;
+        bool draining; /* ended, but unanswered writes still hold its ranges and pages */
+        const char *owner;
+        const struct kcopy_result *result; /* NULL until it has ended */
+        bool read_err;                     /* with result */
+        uint64_t write_err;                /* with result */
+};
+typedef void (*kcopy_job_fn)(void *opaque, const struct kcopy_job_info *job);
+/* Visit the jobs that this client may see, by ascending id; `terminal`: those that ended within the last hour
+ * as well. */
+KCOPY_API int kcopy_list_jobs(struct kcopy_client *client, bool terminal, kcopy_job_fn visit, void *opaque);
+/* Visit the one job with the server's id `job`. */
+KCOPY_API int kcopy_get_job(struct kcopy_client *client, uint64_t job, kcopy_job_fn visit, void *opaque);
+/* Ask for the end of any job this client may end, by the server's id. */
+KCOPY_API int kcopy_cancel_job(struct kcopy_client *client, uint64_t job);
+/* Have the events of jobs[0 … n_jobs) (none: of all that this client may see) handed to kcopy_on_event's
+ * function, progress at most every `progress_interval_ms` (0: none). */
+KCOPY_API int kcopy_watch(
+    struct kcopy_client *client, unsigned n_jobs, const uint64_t *jobs, unsigned progress_interval_ms);
+/* End what kcopy_watch began with the same jobs. */
+KCOPY_API int kcopy_unwatch(struct kcopy_client *client, unsigned n_jobs, const uint64_t *jobs);
+
+struct kcopy_server_info {
+        char version[64];
+        unsigned char instance[16];
+        char local_io[32]; /* "io_uring" or "threads" */
+        unsigned pages, pages_granted, lanes, clients, jobs_running, jobs_waiting;
+        uint64_t uptime_ms;
+};
+KCOPY_API int kcopy_server_info(struct kcopy_client *client, struct kcopy_server_info *ret_info);
+
+struct kcopy_endpoint_info {
+        const char *name;
+        const char *device;
+        bool open;
+        unsigned users; /* jobs and handles that have it open */
+};
+typedef void (*kcopy_endpoint_fn)(void *opaque, const struct kcopy_endpoint_info *endpoint);
+KCOPY_API int kcopy_list_endpoints(struct kcopy_client *client, kcopy_endpoint_fn visit, void *opaque);
 
 /* ---- in anybody's loop */
 
@@ -208,12 +284,14 @@ KCOPY_API int kcopy_close(struct kcopy_client *client, uint64_t handle);
 KCOPY_API int kcopy_fd(const struct kcopy_client *client);
 /* What to poll for: POLLIN, POLLOUT or both. Ask again after every call. */
 KCOPY_API short kcopy_poll_events(const struct kcopy_client *client);
-/* Read and write what is possible without blocking, and run callbacks. 0, or -ENOTCONN once the connection is
+/* Read and write what is possible without blocking, and run callbacks (level-triggered: call it again while
+ * the descriptor is ready). 0, or -ENOTCONN once the connection is
  * lost (every pending job has been notified with KCOPY_LOST by then). */
 KCOPY_API int kcopy_dispatch(struct kcopy_client *client);
-/* Block until something was dispatched, at most `timeout_ms` (-1: no limit). 0, -ETIMEDOUT or -ENOTCONN. */
+/* Blocking: until something was dispatched, at most `timeout_ms` (-1: no limit). 0, -ETIMEDOUT, -EINTR (a
+ * signal) or -ENOTCONN. */
 KCOPY_API int kcopy_wait(struct kcopy_client *client, int timeout_ms);
-/* Block until no job is pending. 0 or -ENOTCONN. */
+/* Blocking: until no job is pending. 0 or -ENOTCONN. */
 KCOPY_API int kcopy_run(struct kcopy_client *client);
 
 #ifdef __cplusplus

@@ -3,8 +3,9 @@
  * Owns: the mailbox (a mutex-guarded list and a uv_async_t) and one uv_timer_t for the earliest deadline.
  * Borrows: the loop, which must outlive it and is run by the caller on the actor's thread.
  * Thread: init, close and everything but ops->post belong to the loop's thread.
- * Close: kc_actor_uv_close, then run the loop until on_closed; messages posted after that are a programmer
- * error (the wiring stops all senders first). */
+ * Close: kc_actor_uv_close, then run the loop until on_closed. What is in the mailbox is delivered before
+ * on_closed, and what these messages post to their own actor too; anything later is a programmer error (the
+ * wiring stops all senders first). */
 #ifndef KC_ACTOR_UV_H
 #define KC_ACTOR_UV_H
 
@@ -18,8 +19,10 @@ struct kc_actor_uv {
         uv_loop_t *loop;
         uv_async_t async;
         uv_timer_t timer;
-        pthread_mutex_t lock; /* guards the two pointers below, nothing else */
+        pthread_mutex_t lock; /* guards the three below, nothing else */
         struct kc_msg *mail_head, **mail_tail;
+        bool awake;          /* a wake-up is on its way or being served: senders need not send one */
+        bool running_timers; /* libuv's timer is set once, afterwards */
         uint64_t random_state[2];
         unsigned handles_open;
         void (*on_closed)(struct kc_actor_uv *actor);

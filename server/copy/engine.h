@@ -30,6 +30,7 @@ struct engine_config {
         unsigned history_max_jobs;   /* and how many at most; default 10,000 */
         unsigned client_running_max; /* jobs of one client that run at once; default 64 */
         unsigned client_queued_max;  /* jobs of one client that wait; default 16,384 */
+        uint64_t first_job_id;       /* ids never repeat: the wiring sees to it across restarts; default 1 */
 };
 
 void engine_config_defaults(struct engine_config *config);
@@ -115,7 +116,8 @@ struct engine_observer {
 void engine_observe(struct engine *engine, struct engine_observer *observer);
 void engine_unobserve(struct engine *engine, struct engine_observer *observer);
 
-/* Reserve `pages` (0: the default) for a client; at most what is left of the engine's pages is granted.
+/* Reserve `pages` (0: the default) for a client; at most what is left of the engine's pages is granted, rounded
+ * down to whole slabs (pool.h).
  * Returns 0, *ret_client and *ret_pages ≥ 1, or -ENOMEM when nothing is left (err says so and the limit). */
 int engine_client_open(struct engine *engine, const char *identity, uint32_t pages,
     struct engine_client **ret_client, uint32_t *ret_pages, struct kc_error *err);
@@ -144,9 +146,9 @@ struct engine_submission {
 };
 
 /* Validate and queue a job. `spec` passes to the engine, whatever the outcome. `submission` is the caller's
- * and must live until its callback (also when the client is closed meanwhile: -ECANCELED, refused). */
-void engine_submit(
-    struct engine_client *client, struct copy_spec *spec, struct engine_submission *submission);
+ * and must live until its callback (also when the client is closed meanwhile: -ECANCELED, refused). Returns
+ * 0, or -ENOMEM without a callback. */
+int engine_submit(struct engine_client *client, struct copy_spec *spec, struct engine_submission *submission);
 /* 0, or -ENOENT; cancelling what is terminal already is fine. */
 int engine_job_cancel(struct engine *engine, uint64_t job_id);
 
@@ -180,8 +182,8 @@ struct engine_open {
         void *scratch;
 };
 
-/* As engine_submit: one of the callbacks, once, never inside. `device` is copied. */
-void engine_open(struct engine_client *client, const char *device, bool write, struct engine_open *open);
+/* As engine_submit: one of the callbacks, once, never inside; or -ENOMEM and none. `device` is copied. */
+int engine_open(struct engine_client *client, const char *device, bool write, struct engine_open *open);
 /* 0, or -ENOENT. Jobs that use it go on. */
 int engine_close_handle(struct engine_client *client, uint64_t handle);
 

@@ -20,15 +20,20 @@
 
 enum planner_kind { PLANNER_DATA, PLANNER_ZERO };
 
+struct planner_zero {
+        uint64_t start_bytes, end_bytes; /* in the job */
+};
+
 struct planner {
         enum planner_kind everything; /* when `extents` is false */
-        bool extents;
-        uint64_t length_bytes; /* of the job */
+        bool extents;                 /* ask for extents; false from a failure on */
+        uint64_t length_bytes;        /* of the job */
         uint32_t granule_bytes;
-        uint64_t known_bytes;      /* extents are known up to here (job offset) */
-        unsigned n_extents, next;  /* fetched ones, and the first that reaches beyond what was asked last */
-        uint64_t next_start_bytes; /* where extents[next] starts */
-        struct io_extent *extents_buf; /* IO_EXTENTS_PER_REQ, owned; NULL without extents */
+        /* What is known: in [known_start, known_end) the ranges in `zeroes` are zero and the rest is data. */
+        uint64_t known_start_bytes, known_end_bytes;
+        unsigned n_zeroes, next;       /* how many, and the first that ends after what was asked last */
+        struct planner_zero *zeroes;   /* owned; ordered, disjoint; NULL without extents */
+        struct io_extent *extents_buf; /* IO_EXTENTS_PER_REQ, owned, for the request; NULL without extents */
 };
 
 /* 0 or -ENOMEM. */
@@ -43,7 +48,8 @@ bool planner_at(struct planner *planner, uint64_t at_bytes, uint64_t max_bytes, 
 /* Fill in an IO_EXTENTS request that would make planner_at(at) known: op, length (≤ 2 GiB), extents array;
  * offset_bytes is relative to the job's start: the caller adds the source region's. */
 void planner_prepare(struct planner *planner, uint64_t at_bytes, struct io_req *req);
-/* It was answered (or failed: everything from there on is data, and nothing is asked again). */
+/* It was answered, or failed: then what is not known yet is data, and nothing is asked again. `at` as given
+ * to planner_prepare. What planner_at says about other places stays true while a request is under way. */
 void planner_fetched(struct planner *planner, uint64_t at_bytes, const struct io_req *req);
 
 #endif

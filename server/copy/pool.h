@@ -1,11 +1,11 @@
 /* Pages: a client's reservation (the bank, on the control loop) and what a lane holds of it (a pool).
  *
- * A reservation is one anonymous mapping, cut into slabs of POOL_SLAB_PAGES pages (the last may be shorter).
- * The bank says which lane holds which slab. A lane allocates buffers inside its slabs (contiguous, page
- * aligned, buddy system); when it is short it asks the bank, which gives a free slab or recalls one from the
- * lane that holds most. A recalled slab is not allocated from any more and goes back when it is empty. So the
- * memory of a client never passes its reservation, and one buffer's worth of pages is enough for all lanes to
- * make progress in turn.
+ * A reservation is one anonymous mapping, cut into slabs of bank_slab_pages() pages (the last may be
+ * shorter). The bank says which lane holds which slab. A lane allocates buffers inside its slabs (contiguous,
+ * page aligned, buddy system); when it is short it asks the bank, which gives a free slab or recalls one from
+ * the lane that holds most. A recalled slab is not allocated from any more and goes back when it is empty. So
+ * the memory of a client never passes its reservation, and one buffer's worth of pages is enough for all
+ * lanes to make progress in turn.
  *
  * struct bank: owns the mapping; thread: control. struct pool: borrows slabs; thread: its lane. Slabs travel
  * between the two as plain values in messages (port and bank logic in pages.c); these two are pure. */
@@ -18,7 +18,8 @@
 #include "base/list.h"
 
 #define POOL_SLAB_PAGES 256u /* 1 MiB: the largest buffer */
-#define POOL_SLAB_ORDERS 9u  /* buddies of 1 … 256 pages */
+#define POOL_SLAB_MIN_PAGES 16u
+#define POOL_SLAB_ORDERS 9u /* buddies of 1 … 256 pages */
 
 struct slab {             /* a value: which pages */
         unsigned index;   /* in the reservation */
@@ -28,26 +29,32 @@ struct slab {             /* a value: which pages */
 
 struct bank {
         unsigned char *base;
-        uint32_t n_pages;
+        uint32_t n_pages, slab_pages;
         unsigned n_slabs;
         int *owner_lane; /* by slab; -1: in the bank */
-        bool *recalled;
 };
 
+/* How many pages a slab of a reservation has, a power of two: an eighth, so that several lanes, and buffers
+ * that are stuck, can hold slabs side by side; at least POOL_SLAB_MIN_PAGES, the largest minimum block there
+ * is; at most POOL_SLAB_PAGES. Smaller reservations are one slab. Also the largest buffer. */
+uint32_t bank_slab_pages(uint32_t n_pages);
+/* `n_pages` (≥ 1) rounded down to whole slabs: a short slab could not hold every buffer. */
+uint32_t bank_round_pages(uint32_t n_pages);
 /* 0 or -ENOMEM. */
 int bank_init(struct bank *bank, uint32_t n_pages);
 void bank_done(struct bank *bank); /* every slab must be back */
 /* Take a free slab for `lane`: true and *ret_slab. */
 bool bank_take(struct bank *bank, unsigned lane, struct slab *ret_slab);
 void bank_give(struct bank *bank, unsigned index);
-/* Choose a slab to recall for `lane` from another lane, marking it recalled: the one of the lane that holds
- * most slabs not yet recalled. False: none (all recalled already, or all `lane`'s own). */
-bool bank_recall(struct bank *bank, unsigned lane, unsigned *ret_index, unsigned *ret_from_lane);
+/* How many slabs a lane has. */
+unsigned bank_held(const struct bank *bank, unsigned lane);
 bool bank_whole(const struct bank *bank); /* every slab is in the bank */
 
 struct pool {
-        struct kc_list slabs; /* struct pool_slab */
-        uint32_t n_pages, free_pages, in_use_pages;
+        struct kc_list slabs;  /* struct pool_slab */
+        uint32_t n_pages;      /* of all slabs here */
+        uint32_t in_use_pages; /* in buffers */
+        uint32_t free_pages;   /* that pool_alloc may still give: recalled slabs do not count */
 };
 
 void pool_init(struct pool *pool);
@@ -60,9 +67,12 @@ uint32_t pool_largest_pages(const struct pool *pool);
  * NULL. *ret_pages is what it takes. Recalled slabs are not used. */
 void *pool_alloc(struct pool *pool, uint32_t n_pages, uint32_t *ret_pages);
 void pool_free(struct pool *pool, void *buf, uint32_t pages);
-/* Mark a slab for return. */
-void pool_recall(struct pool *pool, unsigned index);
-/* Take out one slab that has no buffer in use: a recalled one, or with `any` any. False: none. */
-bool pool_take(struct pool *pool, bool any, struct slab *ret_slab);
+/* A slab is wanted back: the least used one is not allocated from any more (one at a time; again is
+ * harmless). */
+void pool_recall(struct pool *pool);
+/* Take out a slab that has no buffer in use, the recalled one for choice; the recall is answered by it. A
+ * buffer that is stuck in the recalled slab so does not keep another from going back. False: none is empty.
+ */
+bool pool_take(struct pool *pool, struct slab *ret_slab);
 
 #endif

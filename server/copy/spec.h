@@ -39,15 +39,17 @@ struct copy_spec {
         unsigned context_bytes;
         unsigned char context[KC_CONTEXT_MAX_BYTES];
         struct copy_region from; /* COPY_OPERATION_COPY only */
+        char *names_room;        /* what copy_spec_name has not used yet */
+        size_t names_room_bytes;
         unsigned n_to;
         struct copy_region to[];
 };
 
-/* A zeroed spec with room for `n_to` destinations and `names_bytes` bytes of names behind them, or NULL.
- * Free with free(). */
+/* A spec, zeroed but for n_to, with room for `n_to` destinations and `names_bytes` bytes of names
+ * (terminators of n_to + 1 names are not counted) behind them, or NULL. Free with free(). */
 struct copy_spec *copy_spec_new(unsigned n_to, size_t names_bytes);
-/* Copy `name` into the spec's room for names; returns where it stands now. The room must suffice (asserted).
- */
+/* Copy `name` into the spec's room for names; returns where it stands now, NUL-terminated. The room must
+ * suffice (asserted). */
 const char *copy_spec_name(struct copy_spec *spec, const char *name, size_t name_bytes);
 
 #endif

@@ -4,15 +4,18 @@
  * limit. Checks, in this order: count of destinations and their numbers in options; source region inside its
  * device; lengths equal (or 0); destination regions inside their devices (files may grow or be created);
  * writable; alignment of starts to minimum blocks, and of the end where it cannot be merged; addressable
- * tails; pages for one minimum block; overlap of source and destinations, and of destinations with each
- * other, by identity. Nothing here does I/O. Thread: any. */
+ * tails; a chunk size that all devices take; pages for one minimum block; overlap of source and destinations,
+ * and of destinations with each other, by identity. Nothing here does I/O. Thread: any. */
 #ifndef COPY_VALIDATE_H
 #define COPY_VALIDATE_H
 
 #include "copy/engine.h"
 
 struct job_region {
-        uint64_t start_bytes;  /* in the device */
+        uint64_t start_bytes; /* in the device */
+        /* What it touches of what the endpoint's identity names, for locks: outward to the minimum block
+         * whose rest is read and merged; without end where a file is cut to size. */
+        uint64_t lock_start_bytes, lock_end_bytes;
         uint64_t resize_bytes; /* destination files: the size to have before the first write; 0: as it is */
         bool resize;           /* … is wanted */
         bool grow_only;        /* … never smaller */

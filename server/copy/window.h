@@ -1,9 +1,12 @@
 /* How many chunks of a job are kept in flight on a lane: found by measuring (FACTS: few large ones without
  * delay, many with).
  *
- * Starts at WINDOW_START. Each round (a window's worth of completions) the rate is compared with the round
- * before: while doubling pays (≥ 1.25 ×) it doubles; the first time it does not, it steps back and holds,
- * probing upwards again after WINDOW_PROBE_ROUNDS rounds. Never above what memory allows (the caller's cap).
+ * Starts at WINDOW_START. The rate of each round (a window's worth of completions, and at least
+ * WINDOW_ROUND_MIN_CHUNKS and WINDOW_ROUND_MIN_NS) is compared with the rate before: while doubling pays
+ * (≥ 1.25 ×) it doubles; when it does not, twice running, it steps back and holds. Every WINDOW_PROBE_ROUNDS
+ * rounds it tries again, in turn upwards and downwards: half the window is kept if it costs less than 1/20 of
+ * the rate, so that noise and better times do not leave it too deep for good. The first window's worth after
+ * a change is not measured. Never above WINDOW_MAX; the caller caps it by what memory allows.
  * Pure; the clock is handed in. */
 #ifndef COPY_WINDOW_H
 #define COPY_WINDOW_H
@@ -14,15 +17,22 @@
 #define WINDOW_START 2u
 #define WINDOW_MAX 1024u
 #define WINDOW_PROBE_ROUNDS 64u
+#define WINDOW_ROUND_MIN_CHUNKS 8u
+#define WINDOW_ROUND_MIN_NS 2000000ull /* completions come in batches, one per turn of the loop */
+
+enum window_trial { WINDOW_HOLD, WINDOW_UP, WINDOW_DOWN };
 
 struct window {
-        unsigned chunks; /* the answer */
-        bool probing;    /* `chunks` is on trial */
-        unsigned before; /* what to step back to */
-        unsigned rounds_held;
+        unsigned chunks;         /* the answer: WINDOW_START … WINDOW_MAX */
+        enum window_trial trial; /* what `chunks` is on trial for */
+        enum window_trial last;  /* which way the last probe of a hold went */
+        unsigned settle;         /* completions still to come that were started before the last change */
+        bool second;             /* the trial failed once */
+        unsigned rounds_held;    /* since the last trial */
+        uint64_t rate_before;    /* bytes per second without the trial; 0: not known yet */
         unsigned done_in_round;
+        unsigned limited_in_round;
         uint64_t bytes_in_round, round_start_ns;
-        uint64_t rate_before; /* bytes per second, of the round before */
 };
 
 void window_init(struct window *window, uint64_t now_ns);

@@ -116,6 +116,10 @@ struct endpoint_ops {
          * request that the kernel holds is waited for. on_closed comes last, never inside the call; then the
          * endpoint's memory is gone. Called once. */
         void (*close)(struct endpoint *endpoint, void (*on_closed)(void *arg), void *arg);
+        /* May be NULL (local devices: the kernel cannot be hurried). Give up on the peer: drop the connection
+         * now. The endpoint is dead, what is pending fails soon (unanswered where it was sent), never inside
+         * the call; the memory stays until close. Calling it again, or on a dead endpoint, does nothing. */
+        void (*kill)(struct endpoint *endpoint);
 };
 
 struct endpoint {
@@ -133,6 +137,12 @@ static inline int endpoint_submit(struct endpoint *endpoint, struct io_req *req)
         req->n_extents = 0;
         req->endpoint = endpoint;
         return endpoint->ops->submit(endpoint, req);
+}
+
+static inline void endpoint_kill(struct endpoint *endpoint)
+{
+        if (endpoint->ops->kill)
+                endpoint->ops->kill(endpoint);
 }
 
 static inline void endpoint_close(struct endpoint *endpoint, void (*on_closed)(void *arg), void *arg)

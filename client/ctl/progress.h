@@ -1,0 +1,34 @@
+/* The progress of one copy on standard error: a live bar on a terminal, lines elsewhere.
+ *
+ * Owns nothing but its state. One thread. Closes with progress_end, which clears the bar. */
+#ifndef CTL_PROGRESS_H
+#define CTL_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kcopy.h"
+
+enum progress_mode { PROGRESS_AUTO, PROGRESS_BAR, PROGRESS_PLAIN, PROGRESS_NONE };
+
+struct progress {
+        enum progress_mode mode; /* never AUTO */
+        bool drawn;              /* a bar is on the line */
+        uint64_t last_draw_ms;   /* bar: the clock's; plain: the job's elapsed time */
+        char note[64];           /* why nothing moves, or "" */
+};
+
+/* AUTO becomes BAR on a terminal, NONE with `json`, else PLAIN. */
+void progress_init(struct progress *progress, enum progress_mode mode, bool json);
+/* How often the server should tell; 0: not at all. */
+unsigned progress_interval_ms(const struct progress *progress);
+void progress_update(struct progress *progress, const struct kcopy_event *event);
+void progress_end(struct progress *progress);
+
+/* The line for a terminal of `columns` (0: a plain line without a bar), without control characters; for
+ * progress.c and its test. */
+#define PROGRESS_LINE_BYTES 512
+void progress_line(
+    const struct kcopy_event *event, const char *note, unsigned columns, char line[PROGRESS_LINE_BYTES]);
+
+#endif

@@ -1,0 +1,120 @@
+/* A connection for one command (session.h). */
+#include "ctl/session.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "ctl/text.h"
+
+#define PAGES_DEFAULT 4096u /* 16 MiB */
+#define GOODBYE_MS 10000    /* a cancelled job's writes may be out for longer than anybody wants to wait */
+#define DAEMON_GRACE_MS 10000
+#define DAEMON_DYING_MS 500
+
+/* kcopyd beside this program, in ../sbin, else wherever $PATH has it. */
+static void find_daemon(char path[PATH_MAX])
+{
+        static const char *const PLACES[] = {"kcopyd", "../sbin/kcopyd"};
+        char self[PATH_MAX];
+        ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+        char *slash;
+
+        if (n > 0) {
+                self[n] = '\0';
+                slash = strrchr(self, '/');
+                for (unsigned i = 0; slash && i < sizeof(PLACES) / sizeof(PLACES[0]); i++) {
+                        int bytes = snprintf(path, PATH_MAX, "%.*s/%s", (int)(slash - self), self, PLACES[i]);
+
+                        if (bytes < PATH_MAX && access(path, X_OK) == 0)
+                                return;
+                }
+        }
+        strcpy(path, "kcopyd");
+}
+
+static enum ctl_status no_server(struct session *session, const char *reason)
+{
+        if (session->daemon.pid && child_wait(&session->daemon, DAEMON_DYING_MS))
+                text_error(session->server, "the private daemon %s", child_describe(&session->daemon));
+        else
+                text_error(session->server, "%s%s", reason,
+                    session->daemon.pid ? "" : "; is kcopyd running there? --server names another one");
+        child_stop(&session->daemon, 0);
+        return CTL_NO_SERVER;
+}
+
+enum ctl_status session_open(struct session *session, const struct ctl *ctl, unsigned pages)
+{
+        char message[512];
+        int rc;
+
+        *session = (struct session){.server = ctl->server ? ctl->server : "kcopyd"};
+        rc = kcopy_client_create(ctl->server, pages, &session->client, message, sizeof(message));
+        return rc < 0 ? no_server(session, message) : CTL_DONE;
+}
+
+enum ctl_status session_open_private(struct session *session, const struct ctl *ctl, unsigned pages)
+{
+        char path[PATH_MAX], pages_text[16], message[512];
+        char *argv[] = {
+            "kcopyd", "--connection-fd", "3", "--pages", pages_text, "--log-level", "error", NULL};
+        int pair[2], rc;
+
+        if (ctl->server)
+                return session_open(session, ctl, pages);
+        *session = (struct session){.server = "kcopyd"};
+        if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+                text_error("kcopyd", "no socket pair: %s", strerror(errno));
+                return CTL_NO_SERVER;
+        }
+        if (!pages)
+                pages = PAGES_DEFAULT;
+        snprintf(pages_text, sizeof(pages_text), "%u", pages);
+        find_daemon(path);
+        rc = child_start(path, argv, pair[1], CHILD_FD_PLAIN, false, &session->daemon);
+        close(pair[1]);
+        if (rc < 0) {
+                close(pair[0]);
+                text_error("kcopyd", "%s cannot be started: %s; --server names one that runs already", path,
+                    strerror(-rc));
+                return CTL_NO_SERVER;
+        }
+        rc = kcopy_client_create_fd(pair[0], pages, &session->client, message, sizeof(message));
+        return rc < 0 ? no_server(session, message) : CTL_DONE;
+}
+
+void session_report_lost(struct session *session, const char *reason)
+{
+        if (session->daemon.pid && child_wait(&session->daemon, DAEMON_DYING_MS))
+                text_error(session->server, "the private daemon %s; what it has written is not known",
+                    child_describe(&session->daemon));
+        else
+                text_error(session->server, "%s; what has been written is not known", reason);
+}
+
+void session_close(struct session *session, bool goodbye)
+{
+        kcopy_set_timeout(session->client, GOODBYE_MS);
+        if (goodbye)
+                kcopy_client_destroy(session->client);
+        else
+                kcopy_client_abandon(session->client);
+        session->client = NULL;
+        /* it ends by itself when its one connection is gone */
+        child_stop(&session->daemon, goodbye ? DAEMON_GRACE_MS : DAEMON_DYING_MS);
+        /* what it did stands, but a daemon that cannot even end well should be known */
+        if (goodbye && session->daemon.ended && session->daemon.status)
+                text_error(
+                    session->server, "the private daemon %s at its end", child_describe(&session->daemon));
+}
+
+enum ctl_status session_failed(struct session *session, int rc, const char *subject)
+{
+        text_error(subject ? subject : session->server, "%s", kcopy_error(session->client));
+        return rc == -ENOTCONN || rc == -ETIMEDOUT ? CTL_NO_SERVER : CTL_REFUSED;
+}

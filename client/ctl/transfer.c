@@ -1,0 +1,222 @@
+/* One copy or zero job (transfer.h). */
+#include "ctl/transfer.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ctl/captive.h"
+#include "ctl/interrupt.h"
+#include "ctl/json.h"
+#include "ctl/report.h"
+#include "ctl/text.h"
+
+#define JSON_PROGRESS_INTERVAL_MS 1000u
+/* After the first Ctrl-C: how long a job that is still being opened may take to be accepted, to be cancelled.
+ */
+#define CANCEL_PATIENCE_MS 2000
+
+/* The one job while it runs. */
+struct run {
+        const struct ctl *ctl;
+        const struct transfer *transfer;
+        struct session session;
+        struct progress progress;
+        struct report report;
+        uint64_t ticket;
+        bool accepted, ended;
+        bool cancelling, impatient;
+        enum ctl_status status;
+};
+
+/* ---- what the library calls */
+
+static void on_event(void *opaque, const struct kcopy_event *event)
+{
+        struct run *run = opaque;
+
+        if (event->type == KCOPY_EVENT_ACCEPTED)
+                run->accepted = true;
+        if (event->type == KCOPY_EVENT_DESTINATION && event->index >= run->transfer->n_to)
+                return;
+        if (run->ctl->json)
+                json_line(json_event(event, run->transfer->to_devices));
+        progress_update(&run->progress, event);
+}
+
+static void on_end(int read_err, uint64_t write_err, void *context, const struct kcopy_result *result)
+{
+        struct run *run = context;
+
+        progress_end(&run->progress);
+        run->ended = true;
+        run->status = report_status(&run->report, read_err, write_err, result);
+        if (result->state == KCOPY_LOST) {
+                if (run->impatient)
+                        text_error("cancelled", "the job had not begun; it is given up");
+                else
+                        session_report_lost(&run->session, result->refusal.message);
+        }
+        /* a summary in words and JSON do not mix on standard output */
+        if (!run->ctl->json || run->status != CTL_DONE)
+                report_print(&run->report, read_err, write_err, result);
+        if (run->ctl->json)
+                json_line(json_completion(run->transfer->zero ? NULL : run->transfer->from.device,
+                    run->transfer->to_devices, read_err, write_err, result));
+        if (run->status == CTL_FAILED || run->status == CTL_REFUSED)
+                captive_report_dead();
+}
+
+/* ---- the run */
+
+static int submit(struct run *run)
+{
+        const struct transfer *transfer = run->transfer;
+        struct kcopy_options options = transfer->options;
+        struct kcopy_io_region from, to[KCOPY_DESTINATIONS_MAX];
+
+        options.progress_interval_ms = progress_interval_ms(&run->progress);
+        if (run->ctl->json && !options.progress_interval_ms)
+                options.progress_interval_ms = JSON_PROGRESS_INTERVAL_MS;
+        for (unsigned i = 0; i < transfer->n_to; i++)
+                to[i] = region_io(&transfer->to[i]);
+        if (transfer->zero)
+                return kcopy_zero(
+                    run->session.client, transfer->n_to, to, &options, on_end, run, &run->ticket);
+        from = region_io(&transfer->from);
+        return kcopy_copy(
+            run->session.client, &from, transfer->n_to, to, &options, on_end, run, &run->ticket);
+}
+
+static int64_t now_ms(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Until the job has ended; a held signal cancels it. */
+static void wait_for_end(struct run *run)
+{
+        int64_t give_up_ms = 0;
+
+        while (!run->ended) {
+                struct pollfd fds[] = {
+                    {.fd = kcopy_fd(run->session.client), .events = kcopy_poll_events(run->session.client)},
+                    {.fd = run->cancelling ? -1 : interrupt_fd(), .events = POLLIN},
+                };
+                int timeout_ms = -1;
+
+                if (run->cancelling && !run->accepted) {
+                        timeout_ms = (int)(give_up_ms - now_ms());
+                        if (timeout_ms <= 0) {
+                                /* hanging up cancels whatever comes of it */
+                                run->impatient = true;
+                                return;
+                        }
+                }
+                if (poll(fds, 2, timeout_ms) < 0 && errno != EINTR)
+                        return;
+                kcopy_dispatch(run->session.client); /* a loss has ended the job as well */
+                if (interrupt_pending() && !run->cancelling && !run->ended) {
+                        run->cancelling = true;
+                        give_up_ms = now_ms() + CANCEL_PATIENCE_MS;
+                        kcopy_cancel(run->session.client, run->ticket);
+                        if (run->progress.mode != PROGRESS_NONE)
+                                text_error("cancelling", "again leaves at once");
+                }
+        }
+}
+
+static enum ctl_status carry_out(const struct ctl *ctl, const struct transfer *transfer)
+{
+        struct run run = {.ctl = ctl,
+            .transfer = transfer,
+            .report = {.zero = transfer->zero,
+                .want_durable = !(transfer->options.flags & KCOPY_NO_FLUSH),
+                .from = transfer->from.device,
+                .to = transfer->to_devices}};
+        enum ctl_status status = session_open_private(&run.session, ctl, transfer->pages);
+
+        if (status != CTL_DONE)
+                return status;
+        if (transfer->dry_run) {
+                status = dry_run(ctl, &run.session, transfer);
+                session_close(&run.session, status != CTL_NO_SERVER);
+                return status;
+        }
+        progress_init(&run.progress, transfer->progress_mode, ctl->json);
+        kcopy_on_event(run.session.client, on_event, &run);
+        interrupt_hold();
+        if (submit(&run) < 0) {
+                progress_end(&run.progress);
+                status = session_failed(&run.session, 0, "refused");
+                session_close(&run.session, true);
+                return status;
+        }
+        wait_for_end(&run);
+        session_close(&run.session, run.ended && run.status != CTL_UNKNOWN);
+        return run.status;
+}
+
+/* ---- regions */
+
+static bool parse_word(
+    const struct ctl *ctl, const char *word, struct region *ret_region, enum ctl_status *ret_status)
+{
+        const struct bracket *bracket = brackets_find(ctl->brackets, word);
+        char reason[REGION_REASON_BYTES];
+
+        *ret_status = CTL_USAGE;
+        if (!bracket) {
+                enum region_names names = ctl->server ? REGION_BARE_IS_ENDPOINT : REGION_BARE_IS_FILE;
+
+                if (region_parse(word, names, NULL, ret_region, reason))
+                        return true;
+                text_error(word, "%s", reason);
+                return false;
+        }
+        if (!region_parse_tail(bracket->tail, &ret_region->sector, &ret_region->count_sectors, reason)) {
+                text_error(bracket->text, "%s", reason);
+                return false;
+        }
+        *ret_status = CTL_NO_SERVER;
+        return captive_start(bracket, &ret_region->device) == 0;
+}
+
+static enum ctl_status parse_words(
+    const struct ctl *ctl, struct transfer *transfer, unsigned n_words, char **words)
+{
+        enum ctl_status status;
+
+        if (!transfer->zero) {
+                if (!parse_word(ctl, *words, &transfer->from, &status))
+                        return status;
+                words++;
+                n_words--;
+        }
+        for (unsigned i = 0; i < n_words; i++) {
+                if (!parse_word(ctl, words[i], &transfer->to[i], &status))
+                        return status;
+                transfer->n_to = i + 1;
+                transfer->to_devices[i] = transfer->to[i].device;
+        }
+        return CTL_DONE;
+}
+
+enum ctl_status transfer_run(const struct ctl *ctl, struct transfer *transfer, unsigned n_words, char **words)
+{
+        enum ctl_status status = parse_words(ctl, transfer, n_words, words);
+
+        if (status == CTL_DONE)
+                status = carry_out(ctl, transfer);
+        captive_stop_all();
+        region_done(&transfer->from);
+        for (unsigned i = 0; i < transfer->n_to; i++)
+                region_done(&transfer->to[i]);
+        interrupt_finish();
+        return status;
+}

@@ -1,0 +1,33 @@
+/* One copy or zero job from the command line: its regions, options, and how it ends.
+ *
+ * Owns the regions. One thread. Closes with transfer_done. */
+#ifndef CTL_TRANSFER_H
+#define CTL_TRANSFER_H
+
+#include <stdbool.h>
+
+#include "ctl/ctl.h"
+#include "ctl/progress.h"
+#include "ctl/region.h"
+#include "ctl/session.h"
+
+struct transfer {
+        bool zero; /* zero the destinations: no source */
+        struct region from;
+        unsigned n_to;
+        struct region to[KCOPY_DESTINATIONS_MAX];
+        const char *to_devices[KCOPY_DESTINATIONS_MAX]; /* the names in `to` */
+        struct kcopy_options options;
+        unsigned pages; /* 0: the default */
+        bool dry_run;
+        enum progress_mode progress_mode;
+};
+
+/* Parse the words of the command line (captive servers are started) and carry the job out. */
+enum ctl_status transfer_run(
+    const struct ctl *ctl, struct transfer *transfer, unsigned n_words, char **words);
+
+/* For transfer.c: ask the server about each endpoint and print what would be done. */
+enum ctl_status dry_run(const struct ctl *ctl, struct session *session, const struct transfer *transfer);
+
+#endif

@@ -1,0 +1,140 @@
+/* Options that copy and zero share (transfer_args.h). */
+#include "ctl/transfer_args.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ctl/units.h"
+
+enum { KEY_ON_ERROR = 0x100, KEY_DURABILITY, KEY_RATE, KEY_TIMEOUT, KEY_PAGES, KEY_PROGRESS, KEY_PRIORITY };
+
+static const struct argp_option OPTIONS[] = {
+    {"on-error", KEY_ON_ERROR, "stop|continue|ignore", 0,
+        "After an error end the job (default), go on with the other destinations, or go through everything",
+        0},
+    {"durability", KEY_DURABILITY, "none|flush|fua", 0,
+        "When a write counts: once it is answered, once everything is flushed (default), or write by write",
+        0},
+    {"rate", KEY_RATE, "BYTES_PER_S", 0, "At most so much data per second and destination (units: K M G T)",
+        0},
+    {"timeout", KEY_TIMEOUT, "SECONDS", 0, "How long one command of a device may take", 0},
+    {"pages", KEY_PAGES, "N", 0, "Memory to copy with, in pages of 4096 bytes (default 4096)", 0},
+    {"priority", KEY_PRIORITY, "0-7", 0, "The job's share of the server, against your other jobs", 0},
+    {"progress", KEY_PROGRESS, "auto|bar|plain|none", 0, "How to show progress on standard error", 0},
+    {"dry-run", 'n', NULL, 0, "Open the devices, print what would be done, write nothing", 0},
+    {0},
+};
+
+/* Index of `arg` in a NULL-terminated list, or -1 with argp_error said. */
+static int choose(struct argp_state *state, const char *option, const char *arg, const char *const *words)
+{
+        for (int i = 0; words[i]; i++)
+                if (strcmp(words[i], arg) == 0)
+                        return i;
+        argp_error(state, "--%s: %s is none of its words", option, arg);
+        return -1;
+}
+
+static bool number(
+    struct argp_state *state, const char *option, const char *arg, uint64_t max, uint64_t *ret_number)
+{
+        uint64_t value;
+        bool has_unit;
+
+        if (units_parse(arg, strlen(arg), &value, &has_unit) != UNITS_OK || has_unit || value > max) {
+                argp_error(
+                    state, "--%s: %s is no number from 0 to %llu", option, arg, (unsigned long long)max);
+                return false;
+        }
+        *ret_number = value;
+        return true;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+        static const char *const POLICIES[] = {"stop", "continue", "ignore", NULL};
+        static const unsigned POLICY_FLAGS[] = {0, KCOPY_CONTINUE, KCOPY_IGNORE_ERROR};
+        static const char *const DURABILITIES[] = {"flush", "none", "fua", NULL};
+        static const unsigned DURABILITY_FLAGS[] = {0, KCOPY_NO_FLUSH, KCOPY_FUA};
+        static const char *const MODES[] = {"auto", "bar", "plain", "none", NULL};
+        struct transfer *transfer = state->input;
+        struct kcopy_options *options = transfer ? &transfer->options : NULL;
+        uint64_t value;
+        bool has_unit;
+        int choice;
+
+        switch (key) {
+        case KEY_ON_ERROR:
+                choice = choose(state, "on-error", arg, POLICIES);
+                if (choice < 0)
+                        return EINVAL;
+                options->flags &= ~(unsigned)(KCOPY_CONTINUE | KCOPY_IGNORE_ERROR);
+                options->flags |= POLICY_FLAGS[choice];
+                return 0;
+        case KEY_DURABILITY:
+                choice = choose(state, "durability", arg, DURABILITIES);
+                if (choice < 0)
+                        return EINVAL;
+                options->flags &= ~(unsigned)(KCOPY_NO_FLUSH | KCOPY_FUA);
+                options->flags |= DURABILITY_FLAGS[choice];
+                return 0;
+        case KEY_RATE:
+                if (units_parse(arg, strlen(arg), &options->rate_bytes_per_s, &has_unit) != UNITS_OK ||
+                    !options->rate_bytes_per_s) {
+                        argp_error(state, "--rate: %s is no rate: write bytes per second, as in 500M", arg);
+                        return EINVAL;
+                }
+                return 0;
+        case KEY_TIMEOUT:
+                if (!units_parse_seconds_ms(arg, &options->timeout_ms)) {
+                        argp_error(state, "--timeout: %s is no number of seconds", arg);
+                        return EINVAL;
+                }
+                return 0;
+        case KEY_PAGES:
+                if (!number(state, "pages", arg, UINT32_MAX, &value))
+                        return EINVAL;
+                transfer->pages = (unsigned)value;
+                return 0;
+        case KEY_PRIORITY:
+                if (!number(state, "priority", arg, 7, &value))
+                        return EINVAL;
+                options->priority = (unsigned)value;
+                return 0;
+        case KEY_PROGRESS:
+                choice = choose(state, "progress", arg, MODES);
+                if (choice < 0)
+                        return EINVAL;
+                transfer->progress_mode = (enum progress_mode)choice;
+                return 0;
+        case 'n':
+                transfer->dry_run = true;
+                return 0;
+        default:
+                return ARGP_ERR_UNKNOWN;
+        }
+}
+
+const struct argp transfer_argp = {.options = OPTIONS, .parser = parse_option};
+
+error_t transfer_args_word(struct transfer_args *args, char *word, struct argp_state *state)
+{
+        if (args->n_words == args->n_words_max) {
+                argp_error(state, "there are at most %u destinations", KCOPY_DESTINATIONS_MAX);
+                return EINVAL;
+        }
+        args->words[args->n_words++] = word;
+        return 0;
+}
+
+error_t transfer_args_end(struct transfer_args *args, struct argp_state *state)
+{
+        if (args->n_words >= args->n_words_min)
+                return 0;
+        argp_error(state, "%s",
+            args->transfer.zero ? "a destination is needed"
+            : args->n_words     ? "a destination is needed, too"
+                                : "a source and a destination are needed");
+        return EINVAL;
+}

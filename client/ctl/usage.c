@@ -1,0 +1,64 @@
+/* argp as kcopyctl uses it (usage.h). */
+#include "ctl/usage.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ctl/ctl.h"
+#include "ctl/captive.h"
+
+enum { KEY_HELP = '?', KEY_USAGE = -3, KEY_VERSION = 'V' };
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+        switch (key) {
+        case KEY_HELP:
+                argp_help(state->root_argp, stdout, ARGP_HELP_STD_HELP & ~ARGP_HELP_EXIT_OK, state->name);
+                exit(CTL_DONE);
+        case KEY_USAGE:
+                argp_help(state->root_argp, stdout, ARGP_HELP_USAGE, state->name);
+                exit(CTL_DONE);
+        case KEY_VERSION:
+                puts("kcopyctl " KCOPY_VERSION);
+                exit(CTL_DONE);
+        default:
+                return ARGP_ERR_UNKNOWN;
+        }
+}
+
+static const struct argp_option OPTIONS[] = {
+    {"help", KEY_HELP, NULL, 0, "Print this and leave", -1},
+    {"usage", KEY_USAGE, NULL, 0, "Print a short usage and leave", 0},
+    {"version", KEY_VERSION, NULL, 0, "Print the version and leave", 0},
+    {0},
+};
+
+const struct argp usage_argp = {.options = OPTIONS, .parser = parse_option};
+
+void usage_parse(const struct argp *argp, int argc, char **argv, bool in_order, int *ret_next, void *input)
+{
+        /* argp's own --help and errors would leave with its own statuses and without the usage */
+        unsigned flags = ARGP_NO_HELP | ARGP_NO_EXIT | (in_order ? ARGP_IN_ORDER : 0);
+
+        if (argp_parse(argp, argc, argv, flags, ret_next, input) == 0)
+                return;
+        argp_help(argp, stderr, ARGP_HELP_USAGE, argv[0]);
+        captive_stop_all();
+        exit(CTL_USAGE);
+}
+
+bool usage_job_id(struct argp_state *state, const char *text, uint64_t *ret_id)
+{
+        char *end;
+        unsigned long long id;
+
+        errno = 0;
+        id = strtoull(text, &end, 10);
+        if (errno || *end || text[0] < '0' || text[0] > '9' || id == 0) {
+                argp_error(state, "%s: a job's id is a positive number (kcopyctl jobs lists them)", text);
+                return false;
+        }
+        *ret_id = id;
+        return true;
+}

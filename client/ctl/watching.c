@@ -1,0 +1,139 @@
+/* Following jobs by their ids (watching.h). */
+#include "ctl/watching.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/json.h"
+#include "ctl/progress.h"
+#include "ctl/report.h"
+#include "ctl/text.h"
+
+/* Index of a job that is waited for, or -1. */
+static int find(const struct watching *watching, uint64_t job)
+{
+        for (unsigned i = 0; i < watching->ids->n; i++)
+                if (watching->ids->items[i] == job && !watching->ended[i])
+                        return (int)i;
+        return -1;
+}
+
+/* One of our jobs, or anybody's when all are watched, has ended. */
+static void ended(struct watching *watching, const struct report *report, bool read_err, uint64_t write_err,
+    const struct kcopy_result *result)
+{
+        enum ctl_status status = report_status(report, read_err, write_err, result);
+        int index = find(watching, result->job);
+
+        if (index < 0 && watching->ids->n)
+                return;
+        if (watching->ctl->json)
+                json_line(json_completion(report->from, report->to, read_err, write_err, result));
+        else
+                printf("job %" PRIu64 ": %s\n", result->job, text_state(result->state)), fflush(stdout);
+        if (!watching->ctl->json)
+                report_print(report, read_err, write_err, result);
+        if (index < 0)
+                return;
+        /* the same id may have been given twice */
+        for (; index >= 0; index = find(watching, result->job)) {
+                watching->ended[index] = true;
+                watching->n_left--;
+        }
+        if (status > watching->status)
+                watching->status = status;
+}
+
+static void on_event(void *opaque, const struct kcopy_event *event)
+{
+        struct watching *watching = opaque;
+        char line[PROGRESS_LINE_BYTES], reason[TEXT_ESCAPED_BYTES];
+
+        if (event->type == KCOPY_EVENT_COMPLETION) {
+                /* of named jobs the server is asked for the devices' names as well, once it may be */
+                if (watching->ids->n)
+                        watching->news = true;
+                else
+                        ended(
+                            watching, &(struct report){0}, event->read_err, event->write_err, event->result);
+                return;
+        }
+        if (watching->quiet)
+                return;
+        if (watching->ctl->json) {
+                json_line(json_event(event, NULL));
+        } else if (event->type == KCOPY_EVENT_PROGRESS) {
+                progress_line(event, "", 0, line);
+                printf("job %" PRIu64 ": %s\n", event->job, line);
+        } else if (event->type == KCOPY_EVENT_STATE) {
+                printf("job %" PRIu64 ": %s%s%s\n", event->job, text_state(event->state),
+                    event->reason[0] ? ": " : "", text_escape(event->reason, reason));
+        } else if (event->type == KCOPY_EVENT_DESTINATION) {
+                printf("job %" PRIu64 ": destination %u %s\n", event->job, event->index,
+                    event->destination->error.error_class == KCOPY_CLASS_NONE ? "is done" : "has failed");
+        }
+        fflush(stdout);
+}
+
+/* A job that is watched, asked for: has it ended? */
+static void on_job(void *opaque, const struct kcopy_job_info *job)
+{
+        struct watching *watching = opaque;
+        const char *to[KCOPY_DESTINATIONS_MAX] = {NULL};
+
+        for (unsigned i = 0; i < job->n_destinations; i++)
+                to[i] = job->destinations[i].device;
+        if (job->result)
+                ended(watching,
+                    &(struct report){
+                        .zero = job->zero, .from = job->zero ? NULL : job->source_device, .to = to},
+                    job->read_err, job->write_err, job->result);
+}
+
+/* Ask for every job that has not been seen to end. */
+static enum ctl_status look(struct watching *watching)
+{
+        watching->news = false;
+        for (unsigned i = 0; i < watching->ids->n; i++) {
+                uint64_t job = watching->ids->items[i];
+                char subject[40];
+                int rc =
+                    watching->ended[i] ? 0 : kcopy_get_job(watching->session->client, job, on_job, watching);
+
+                snprintf(subject, sizeof(subject), "job %" PRIu64, job);
+                if (rc < 0)
+                        return session_failed(watching->session, rc, subject);
+        }
+        return CTL_DONE;
+}
+
+enum ctl_status watching_run(struct watching *watching, unsigned progress_interval_ms)
+{
+        struct kcopy_client *client = watching->session->client;
+        const struct ids *ids = watching->ids;
+        enum ctl_status status;
+        int rc;
+
+        watching->n_left = ids->n;
+        kcopy_on_event(client, on_event, watching);
+        rc = kcopy_watch(client, ids->n, ids->items, progress_interval_ms);
+        if (rc < 0)
+                return session_failed(watching->session, rc, "watch");
+        watching->news = true; /* those that have ended already */
+        while (watching->n_left || ids->n == 0) {
+                if (watching->news) {
+                        status = look(watching);
+                        if (status != CTL_DONE)
+                                return status;
+                        continue;
+                }
+                rc = kcopy_wait(client, -1);
+                if (rc < 0 && rc != -EINTR) {
+                        text_error(watching->session->server, "%s", kcopy_error(client));
+                        return CTL_UNKNOWN;
+                }
+        }
+        return watching->status;
+}

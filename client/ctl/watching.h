@@ -1,0 +1,24 @@
+/* Following jobs of a server by their ids: what watch and wait share.
+ *
+ * Borrows the session. One thread. */
+#ifndef CTL_WATCHING_H
+#define CTL_WATCHING_H
+
+#include "ctl/ids.h"
+#include "ctl/session.h"
+
+struct watching {
+        const struct ctl *ctl;
+        struct session *session;
+        struct ids *ids;        /* none: all jobs, without an end */
+        bool quiet;             /* ends only, no events on the way */
+        bool news;              /* a job may have ended */
+        unsigned n_left;        /* of ids that have not ended */
+        bool ended[256];        /* by index in ids */
+        enum ctl_status status; /* the worst of the jobs' */
+};
+
+/* Follow the jobs until all have ended, or the connection is lost, or a signal ends us. */
+enum ctl_status watching_run(struct watching *watching, unsigned progress_interval_ms);
+
+#endif

@@ -1,0 +1,216 @@
+/* The production actor: see actor_uv.h.
+ *
+ * A wake-up through libuv costs a system call on either side, so there is one per batch, not per message: a
+ * sender wakes the loop only if it is not awake already, and the loop, once awake, goes on to the next batch
+ * until the mailbox is empty or its turn is over. */
+#include "base/actor_uv.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/list.h"
+
+#define NS_PER_MS 1000000u
+
+/* Batches in one turn of the loop, so that actors that keep each other busy do not starve sockets and timers.
+ * What arrives later waits for the next turn. */
+#define BATCHES_PER_TURN 4u
+
+static struct kc_actor_uv *actor_uv(struct kc_actor *actor)
+{
+        return kc_container_of(actor, struct kc_actor_uv, actor);
+}
+
+static uint64_t now_ns(struct kc_actor *actor)
+{
+        return uv_hrtime();
+}
+
+static uint64_t rotate_left(uint64_t x, unsigned n)
+{
+        return x << n | x >> (64 - n);
+}
+
+/* xoroshiro128++ (Blackman and Vigna): for jitter and ids that need not be secret. */
+static uint64_t next_random(struct kc_actor *actor)
+{
+        uint64_t *state = actor_uv(actor)->random_state;
+        uint64_t s0 = state[0], s1 = state[1];
+        uint64_t result = rotate_left(s0 + s1, 17) + s0;
+
+        s1 ^= s0;
+        state[0] = rotate_left(s0, 49) ^ s1 ^ (s1 << 21);
+        state[1] = rotate_left(s1, 28);
+        return result;
+}
+
+static void post(struct kc_actor *to, struct kc_msg *msg)
+{
+        struct kc_actor_uv *actor = actor_uv(to);
+        bool awake;
+
+        assert(msg->on_message != NULL);
+        msg->next = NULL;
+        pthread_mutex_lock(&actor->lock);
+        *actor->mail_tail = msg;
+        actor->mail_tail = &msg->next;
+        awake = actor->awake;
+        actor->awake = true;
+        pthread_mutex_unlock(&actor->lock);
+        if (!awake)
+                uv_async_send(&actor->async);
+}
+
+/* The whole mailbox, or NULL. With `may_sleep` an empty one means that the next sender has to wake us. */
+static struct kc_msg *take_mail(struct kc_actor_uv *actor, bool may_sleep)
+{
+        struct kc_msg *mail;
+
+        pthread_mutex_lock(&actor->lock);
+        mail = actor->mail_head;
+        actor->mail_head = NULL;
+        actor->mail_tail = &actor->mail_head;
+        if (mail == NULL && may_sleep)
+                actor->awake = false;
+        pthread_mutex_unlock(&actor->lock);
+        return mail;
+}
+
+static void deliver(struct kc_actor_uv *actor, struct kc_msg *mail)
+{
+        while (mail != NULL) {
+                struct kc_msg *msg = mail;
+
+                mail = msg->next;
+                msg->on_message(&actor->actor, msg);
+        }
+}
+
+static void on_async(uv_async_t *async)
+{
+        struct kc_actor_uv *actor = kc_container_of(async, struct kc_actor_uv, async);
+
+        for (unsigned i = 0; i < BATCHES_PER_TURN; i++) {
+                struct kc_msg *mail = take_mail(actor, true);
+
+                if (mail == NULL)
+                        return;
+                deliver(actor, mail);
+                if (actor->on_closed != NULL)
+                        return; /* closed in this batch: the rest is delivered before on_closed */
+        }
+        uv_async_send(&actor->async);
+}
+
+static void on_uv_timer(uv_timer_t *timer);
+
+/* Set libuv's timer for the earliest deadline. Its clock is the milliseconds of ours, rounded down: a
+ * deadline rounded up to milliseconds and counted from the loop's own (cached) time is never early. */
+static void arm(struct kc_actor_uv *actor)
+{
+        uint64_t next_ns = kc_timer_next_ns(&actor->actor.timers), next_ms, loop_ms = uv_now(actor->loop);
+
+        if (next_ns == UINT64_MAX) {
+                uv_timer_stop(&actor->timer);
+                return;
+        }
+        next_ms = next_ns / NS_PER_MS + (next_ns % NS_PER_MS != 0);
+        uv_timer_start(&actor->timer, on_uv_timer, next_ms > loop_ms ? next_ms - loop_ms : 0, 0);
+}
+
+static void timers_changed(struct kc_actor *base)
+{
+        struct kc_actor_uv *actor = actor_uv(base);
+
+        if (!actor->running_timers)
+                arm(actor);
+}
+
+static void on_uv_timer(uv_timer_t *timer)
+{
+        struct kc_actor_uv *actor = kc_container_of(timer, struct kc_actor_uv, timer);
+
+        actor->running_timers = true;
+        kc_timer_run(&actor->actor.timers, uv_hrtime());
+        actor->running_timers = false;
+        if (actor->on_closed == NULL)
+                arm(actor);
+}
+
+static const struct kc_actor_ops ops = {
+    .now_ns = now_ns,
+    .random = next_random,
+    .post = post,
+    .timers_changed = timers_changed,
+};
+
+static int seed(struct kc_actor_uv *actor)
+{
+        ssize_t n;
+
+        do {
+                n = getrandom(actor->random_state, sizeof(actor->random_state), 0);
+        } while (n < 0 && errno == EINTR);
+        if (n < 0)
+                return -errno;
+        assert(n == sizeof(actor->random_state)); /* so few bytes come whole */
+        actor->random_state[0] |= 1;              /* all zeroes is the one state it never leaves */
+        return 0;
+}
+
+int kc_actor_uv_init(struct kc_actor_uv *actor, uv_loop_t *loop, unsigned index)
+{
+        int r;
+
+        memset(actor, 0, sizeof(*actor));
+        actor->actor.ops = &ops;
+        actor->actor.index = index;
+        actor->loop = loop;
+        actor->mail_tail = &actor->mail_head;
+        r = seed(actor);
+        if (r < 0)
+                return r;
+        r = -pthread_mutex_init(&actor->lock, NULL);
+        if (r < 0)
+                return r;
+        r = uv_async_init(loop, &actor->async, on_async);
+        if (r < 0)
+                goto err_after_lock;
+        r = uv_timer_init(loop, &actor->timer);
+        assert(r == 0); /* takes nothing that could be refused */
+        actor->handles_open = 2;
+        return 0;
+
+err_after_lock:
+        pthread_mutex_destroy(&actor->lock);
+        return r;
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+        struct kc_actor_uv *actor = handle->data;
+        struct kc_msg *mail;
+
+        if (--actor->handles_open > 0)
+                return;
+        while ((mail = take_mail(actor, false)) != NULL)
+                deliver(actor, mail);
+        assert(kc_timer_next_ns(&actor->actor.timers) == UINT64_MAX);
+        pthread_mutex_destroy(&actor->lock);
+        actor->on_closed(actor);
+}
+
+void kc_actor_uv_close(struct kc_actor_uv *actor, void (*on_closed)(struct kc_actor_uv *actor))
+{
+        assert(on_closed != NULL && actor->on_closed == NULL);
+        assert(kc_timer_next_ns(&actor->actor.timers) == UINT64_MAX);
+        actor->on_closed = on_closed;
+        pthread_mutex_lock(&actor->lock);
+        actor->awake = true; /* nobody wakes a handle that is closing */
+        pthread_mutex_unlock(&actor->lock);
+        actor->async.data = actor->timer.data = actor;
+        uv_close((uv_handle_t *)&actor->async, on_handle_closed);
+        uv_close((uv_handle_t *)&actor->timer, on_handle_closed);
+}

@@ -1,0 +1,52 @@
+/* A client: a reservation of pages, a queue of jobs, handles. Outlives its connection until what it has in
+ * flight has drained: only then are its pages free again. Owns its bank, shares and handles. Thread: control
+ * (shares: see lane.h). */
+#ifndef COPY_CLIENT_H
+#define COPY_CLIENT_H
+
+#include "copy/engine_private.h"
+#include "copy/pool.h"
+
+struct device;
+
+struct handle {
+        struct kc_list node;
+        uint64_t id;
+        struct device *device;
+        bool write;
+};
+
+struct engine_client {
+        struct kc_list node;
+        struct engine *engine;
+        char *identity;
+        struct bank bank;
+        struct kc_list wants;    /* shares that wait for a slab */
+        unsigned shares_open;    /* shares whose lane has not given everything back */
+        struct kc_list runnable; /* jobs that hold their locks and wait for a run */
+        struct kc_list jobs;     /* all of them that are not gone, terminal and drained ones excepted */
+        struct kc_list handles;
+        unsigned n_jobs; /* not terminal, submissions included */
+        unsigned n_runs; /* runs that exist: slots taken, drained or not */
+        bool closing, closed, cancel, shares_closing;
+        struct kc_msg closed_msg;
+        bool closed_posted;
+        void (*on_closed)(void *arg);
+        void *closed_arg;
+        struct share shares[]; /* by lane */
+};
+
+/* Start jobs that may run, as far as there are slots. */
+void client_start_jobs(struct engine_client *client);
+/* Something of it ended: perhaps it has no more. */
+void client_check_closed(struct engine_client *client);
+struct handle *client_handle(struct engine_client *client, uint64_t id);
+
+/* From share.c, on control. */
+void client_on_slab_wanted(struct kc_actor *actor, struct kc_msg *msg);
+void client_on_slab_refused(struct kc_actor *actor, struct kc_msg *msg);
+void client_on_share_starved(struct kc_actor *actor, struct kc_msg *msg);
+void client_on_recalled(struct kc_actor *actor, struct kc_msg *msg);
+void client_on_share_closed(struct kc_actor *actor, struct kc_msg *msg);
+
+#endif

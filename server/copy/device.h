@@ -1,0 +1,87 @@
+/* A device that jobs and handles use: one record for a name and an access, with a port on each lane that has
+ * it open. The lane that validated it is its home: an export that admits one connection is used from there
+ * alone, and its flushes are sent from there.
+ *
+ * Counted by users; without any it stays open for info.keep_idle_ms (DESIGN 5) and then closes. A device
+ * whose connection failed is retired: nobody new finds it, who has it keeps it until drained. Owns its ports
+ * and name. Thread: control. */
+#ifndef COPY_DEVICE_H
+#define COPY_DEVICE_H
+
+#include "copy/port.h"
+
+struct engine;
+
+enum device_state {
+        DEVICE_BLOCKED,
+        DEVICE_OPENING,
+        DEVICE_OPEN,
+        DEVICE_FAILED,
+        DEVICE_CLOSING,
+        DEVICE_CLOSED
+};
+
+struct device_waiter {
+        struct kc_list node;
+        void (*on_device)(struct device_waiter *waiter); /* may release the device */
+};
+
+struct device {
+        struct kc_list node; /* the engine's list */
+        struct engine *engine;
+        char *name;
+        enum io_access access;
+        enum device_state state;
+        bool retired;
+        unsigned n_stuck; /* runs that wait for its answers: nobody waits for its close meanwhile */
+        unsigned users;
+        unsigned pins; /* who needs the record itself, open or not: locks borrow its key */
+        bool shared; /* has ever had several: info.size_bytes of a file may be old */
+        unsigned home; /* lane */
+        int status;    /* of the open, with `error` */
+        struct kc_error error;
+        struct endpoint_info info;
+        int flush_status; /* a flush failed: what its users wrote is in doubt */
+        enum kc_class flush_class;
+        struct endpoint *endpoint; /* the home port's; an address for remote endpoints */
+        struct kc_list open_waiters, close_waiters;
+        struct device *blocked_by; /* the same device is still closing */
+        struct kc_timer timer;     /* idle, or patience with blocked_by */
+        bool extra_failed;         /* another connection was refused once: not asked for again */
+        unsigned n_ports_used;     /* not PORT_CLOSED */
+        struct port ports[];       /* by lane */
+};
+
+/* A reference to the record for `name`, found or made (then it starts to open, on `lane`). NULL: out of
+ * memory. */
+struct device *device_get(struct engine *engine, const char *name, enum io_access access, unsigned lane);
+struct device *device_ref(struct device *device);
+void device_put(struct device *device);
+/* Keep the record, not the device open. */
+void device_pin(struct device *device);
+void device_unpin(struct device *device);
+/* Whether the open has ended, either way (status tells); otherwise on_device is called when it has. */
+bool device_opened(const struct device *device);
+void device_wait_open(struct device *device, struct device_waiter *waiter);
+/* A waiter changed its mind. */
+void device_unwait(struct device_waiter *waiter);
+/* Whether it closes as soon as nobody uses it. */
+bool device_closes_at_once(const struct device *device);
+/* Called with a reference that is given up here: on_device when it has closed, or nobody can wait for it. */
+void device_put_and_wait(struct device *device, struct device_waiter *waiter);
+/* No new users: its connection is not to be trusted. */
+void device_retire(struct device *device);
+/* Something that was sent to it is not answered, and then, that it has been after all. */
+void device_stuck(struct device *device);
+void device_unstuck(struct device *device);
+/* Ask for a port on another lane, if that may succeed. job_try_helpers follows when it is open. */
+void device_want_port(struct device *device, unsigned lane);
+/* The engine is closing: do not linger. */
+void device_close_idle(struct device *device);
+
+/* From port.c, on control. */
+void device_on_port_opened(struct kc_actor *actor, struct kc_msg *msg);
+void device_on_port_closed(struct kc_actor *actor, struct kc_msg *msg);
+void device_on_flush_failed(struct kc_actor *actor, struct kc_msg *msg);
+
+#endif

@@ -1,0 +1,58 @@
+/* The engine as copy/ knows it: what engine.h hides. Thread: control. */
+#ifndef COPY_ENGINE_PRIVATE_H
+#define COPY_ENGINE_PRIVATE_H
+
+#include "base/idmap.h"
+#include "copy/engine.h"
+#include "copy/lane.h"
+#include "copy/locks.h"
+
+/* A job is worth other lanes' help from this length on. */
+#define ENGINE_HELPERS_MIN_BYTES (16ull << 20)
+
+/* How often a run that nobody watches says how far it is. */
+#define ENGINE_SNAPSHOT_NS 1000000000ull
+
+struct named_endpoint {
+        struct kc_list node; /* by name */
+        char *name, *device;
+};
+
+struct engine {
+        struct engine_config config;
+        struct kc_actor *control;
+        unsigned n_lanes;
+        struct lane **lanes;
+        struct kc_list clients, devices, observers, names;
+        struct kc_list jobs;    /* accepted, by id, terminal ones of the last hour included */
+        struct kc_list history; /* terminal ones, oldest first */
+        struct kc_list running; /* with a run */
+        struct kc_idmap by_id;
+        struct locks *locks;
+        uint64_t next_job_id, next_handle;
+        uint32_t pages_granted;
+        unsigned n_clients, n_running, n_waiting, n_history, n_resolving;
+        unsigned next_lane; /* where the next device's home will be */
+        struct kc_timer history_timer;
+
+        bool closing, closed;
+        unsigned lanes_closing;
+        struct kc_timer close_timer;
+        void (*on_closed)(void *arg, unsigned n_stuck);
+        void *closed_arg;
+};
+
+/* Tell all observers. */
+void engine_emit(struct engine *engine, const struct job_event *event);
+/* A port was opened or a run prepared: helper lanes may be ready for jobs that want them. */
+void engine_try_helpers(struct engine *engine);
+/* Something went away: if the engine is closing, perhaps that was the last thing. */
+void engine_check_closed(struct engine *engine);
+/* The home of the next device: lanes in turn. */
+unsigned engine_pick_lane(struct engine *engine);
+/* Let terminal jobs go that are old or too many. */
+void engine_prune_history(struct engine *engine);
+/* The device that a configured name stands for, or NULL. */
+const char *engine_named_device(const struct engine *engine, const char *name);
+
+#endif

@@ -1,0 +1,97 @@
+/* A job, on the control loop: from its submission to an hour after its terminal event.
+ *
+ *   submission: resolving (devices open) → validated → accepted, or refused and gone
+ *   waiting:    for its locks, then for one of its client's slots
+ *   running:    a run (run.h) carries it out on its home lane
+ *   terminal:   completed, failed, cancelled: exactly one completion; what is unanswered may still drain
+ *
+ * Owns its spec, its result, its run while there is one, and a reference to each device while it needs them.
+ * job.c: submission to acceptance and start; job_end.c: what comes back from the run, and the end. */
+#ifndef COPY_JOB_H
+#define COPY_JOB_H
+
+#include "base/sm.h"
+#include "copy/client.h"
+#include "copy/device.h"
+#include "copy/run.h"
+
+struct resolve; /* the waits of a submission */
+
+struct job {
+        struct kc_list node;          /* the engine's jobs, by id; not before it is accepted */
+        struct kc_list client_node;   /* the client's, until it is terminal and drained */
+        struct kc_list runnable_node; /* the client's queue, while it waits for a slot */
+        struct kc_list running_node;  /* the engine's, while it has a run */
+        struct kc_list history_node;
+        struct kc_idmap_node by_id; /* the engine's */
+        struct engine *engine;
+        struct engine_client *client; /* NULL once terminal and drained */
+        uint64_t id;                  /* 0: not accepted */
+        struct copy_spec *spec;
+        struct engine_submission *submission; /* until answered */
+        struct resolve *resolve;
+        struct kc_sm sm; /* enum job_state, once accepted */
+        struct kc_msg msg;
+        char *owner;
+
+        uint64_t length_bytes;
+        uint32_t align_bytes, chunk_max_bytes;
+        uint64_t accepted_ns, terminal_ns;
+        struct lock_set locks;
+        struct job_result *result; /* terminal */
+
+        struct run *run;
+        struct job_destination_result *view; /* as of the run's last snapshot */
+        char *stall;                         /* why it makes no progress, NULL: it does */
+        uint64_t progress_ns;
+        bool helpers_wanted;
+        uint64_t helpers; /* lanes that were asked to join */
+        unsigned legs_posted, legs_late;
+        bool cancel_wanted, cancel_posted, cancel_obeyed;
+        bool restarted;
+        bool run_done, run_drained;
+        bool locked; /* holds or awaits its locks */
+        struct device_waiter close_waiter;
+        unsigned closing_device; /* while it lets go of its devices: the next one */
+        struct kc_timer close_timer;
+        bool letting_go; /* of devices: one after the other */
+
+        struct job_ends {              /* [0]: source, [1 + i]: destinations */
+                struct device *device; /* referenced; NULL: none, or let go */
+                struct job_region region;
+                struct device *pinned; /* for the key in `ranges`; NULL: not locked */
+                bool stuck; /* device_stuck was said for this job */
+        } * ends;
+        struct lock_range *ranges; /* one per end that has a device, in `locks` */
+};
+
+/* Begin a submission: engine_submit's work. */
+int job_submit(struct engine_client *client, struct copy_spec *spec, struct engine_submission *submission);
+/* Its turn has come: make a run of it. */
+void job_start(struct job *job);
+/* Ask for its end; harmless when it is terminal. */
+void job_cancel(struct job *job);
+/* Helper lanes that have all ports by now join its run. */
+void job_try_helpers(struct job *job);
+/* Tell the observers its state, with the reason. */
+void job_emit_state(struct job *job);
+const char *job_reason(const struct job *job, char *buf, size_t buf_bytes);
+void job_free(struct job *job);
+
+/* job_end.c */
+/* It never ran: the terminal event of a job that has touched nothing. */
+void job_end_unrun(struct job *job, enum job_state state, const struct kc_error *error, unsigned failed_end);
+void job_release_locks(struct job *job);
+
+/* From the run, on control. */
+void job_on_run_prepared(struct kc_actor *actor, struct kc_msg *msg);
+void job_on_run_snapshot(struct kc_actor *actor, struct kc_msg *msg);
+void job_on_run_done(struct kc_actor *actor, struct kc_msg *msg);
+void job_on_run_drained(struct kc_actor *actor, struct kc_msg *msg);
+void job_on_late_leg(struct kc_actor *actor, struct kc_msg *msg);
+void job_on_cancel_obeyed(struct kc_actor *actor, struct kc_msg *msg);
+
+/* A stale run is over: resolve again, once. */
+void job_restart(struct job *job);
+
+#endif

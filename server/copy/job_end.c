@@ -1,0 +1,398 @@
+/* Jobs, from what their run says to their end. See job.h.
+ *
+ *   run done → (run gone: drained, legs back, cancel obeyed) → locks, devices → completion
+ *   run done with answers still out → the devices that are not concerned → completion → … → drained → run gone →
+ *   locks, the other devices
+ */
+#include "copy/job.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void job_release_locks(struct job *job)
+{
+        if (!job->locked)
+                return;
+        job->locked = false;
+        locks_release(job->engine->locks, &job->locks);
+        for (unsigned i = 0; i < 1 + job->spec->n_to; i++) {
+                if (job->ends[i].pinned)
+                        device_unpin(job->ends[i].pinned);
+                job->ends[i].pinned = NULL;
+        }
+}
+
+/* ---- the terminal event */
+
+static void emit_completion(struct job *job)
+{
+        struct job_event event = {
+            .type = JOB_EVENT_COMPLETION,
+            .job_id = job->id,
+            .client = job->client,
+            .spec = job->spec,
+            .state = job->result->state,
+            .reason = "",
+            .length_bytes = job->length_bytes,
+            .result = job->result,
+        };
+
+        engine_emit(job->engine, &event);
+}
+
+/* Terminal and drained: the client need not remember it. */
+static void leave_client(struct job *job)
+{
+        struct engine_client *client = job->client;
+
+        /* Not before the terminal event: what it says is true while it is said. */
+        job_release_locks(job);
+        kc_list_del(&job->client_node);
+        job->client = NULL;
+        client_start_jobs(client);
+        client_check_closed(client);
+}
+
+static void complete(struct job *job)
+{
+        struct engine *engine = job->engine;
+        struct engine_client *client = job->client;
+
+        job->terminal_ns = kc_actor_now_ns(engine->control);
+        job->result->elapsed_ns = job->terminal_ns - job->accepted_ns;
+        if (kc_sm_state(&job->sm) == JOB_WAITING)
+                engine->n_waiting--;
+        else
+                engine->n_running--;
+        kc_sm_move(&job->sm, job->result->state);
+        kc_list_push(&engine->history, &job->history_node);
+        engine->n_history++;
+        emit_completion(job);
+        client->n_jobs--;
+        if (!job->run)
+                leave_client(job);
+        else
+                client_check_closed(client);
+        engine_prune_history(engine);
+}
+
+void job_end_unrun(struct job *job, enum job_state state, const struct kc_error *error, unsigned failed_end)
+{
+        unsigned n = job->spec->n_to;
+        struct job_result *result = calloc(1, sizeof *result + n * sizeof *result->destinations);
+
+        if (!result)
+                abort(); /* a terminal event is owed, and there is no memory to say anything at all */
+        job_release_locks(job);
+        kc_list_del(&job->runnable_node);
+        for (unsigned i = 0; i < 1 + n; i++) {
+                if (job->ends[i].device)
+                        device_put(job->ends[i].device);
+                job->ends[i].device = NULL;
+        }
+        result->state = state;
+        result->length_bytes = job->length_bytes;
+        result->n_destinations = n;
+        if (failed_end == 0 && job->spec->operation == COPY_OPERATION_COPY) {
+                result->source_error.error = *error;
+                result->read_err = true;
+        }
+        for (unsigned i = 0; i < n; i++) {
+                struct job_destination_result *out = &result->destinations[i];
+
+                out->ledger.untouched = job->length_bytes;
+                out->done = true;
+                result->write_err |= 1ull << i;
+                if (failed_end == 1 + i || failed_end == UINT32_MAX)
+                        out->error.error = *error;
+                else
+                        kc_error_set(&out->error.error, -ECANCELED, KC_CLASS_STOPPED, "not complete: %s",
+                            error->message);
+        }
+        job->result = result;
+        complete(job);
+}
+
+/* ---- letting go: a descriptor open for writing closes before the completion is sent, because the user
+ * mounts the device next */
+
+static void let_go(struct job *job);
+static void check_run_gone(struct job *job);
+
+static void on_device_closed(struct device_waiter *waiter)
+{
+        struct job *job = kc_container_of(waiter, struct job, close_waiter);
+
+        kc_actor_timer_stop(job->engine->control, &job->close_timer);
+        let_go(job);
+}
+
+/* The close hangs: the completion does not wait for ever. */
+static void on_close_timer(struct kc_timer *timer)
+{
+        struct job *job = kc_container_of(timer, struct job, close_timer);
+
+        device_unwait(&job->close_waiter);
+        let_go(job);
+}
+
+/* Whether the run, which is over but not drained, still has something out to this device. */
+static bool still_needed(const struct job *job, unsigned end)
+{
+        const struct run_dest *dest;
+
+        if (!job->run)
+                return false;
+        if (end == 0)
+                return true;
+        dest = &job->run->dests[end - 1];
+        return dest->pinned || dest->flushing || dest->resizing;
+}
+
+static void let_go(struct job *job)
+{
+        struct kc_actor *control = job->engine->control;
+        bool terminal = kc_sm_state(&job->sm) >= JOB_COMPLETED;
+
+        while (job->closing_device < 1 + job->spec->n_to) {
+                struct job_ends *end = &job->ends[job->closing_device++];
+                struct device *device = end->device;
+
+                if (!device || still_needed(job, job->closing_device - 1))
+                        continue;
+                end->device = NULL;
+                if (end->stuck)
+                        device_unstuck(device);
+                end->stuck = false;
+                if (terminal || device->users > 1 || device->n_stuck > 0 || !(device->access & IO_ACCESS_WRITE) ||
+                    !device_closes_at_once(device)) {
+                        device_put(device);
+                        continue;
+                }
+                kc_list_init(&job->close_waiter.node);
+                job->close_waiter.on_device = on_device_closed;
+                kc_timer_init(&job->close_timer, on_close_timer);
+                kc_actor_timer_start(control, &job->close_timer,
+                    kc_actor_now_ns(control) + job->engine->config.cancel_grace_ns);
+                device_put_and_wait(device, &job->close_waiter);
+                return;
+        }
+        if (terminal) {
+                leave_client(job);
+        } else {
+                bool drained = !job->run;
+
+                job->letting_go = false;
+                complete(job);
+                if (!drained)
+                        check_run_gone(job);
+        }
+}
+
+/* ---- the run's words */
+
+/* The run is nobody's any more: no message of it is on its way. */
+static void check_run_gone(struct job *job)
+{
+        struct run *run = job->run;
+        bool stale;
+
+        if (!run || !job->run_drained || job->letting_go || run->legs_told + job->legs_late < job->legs_posted ||
+            (job->cancel_posted && !job->cancel_obeyed))
+                return;
+        stale = run->stale;
+        job->run = NULL;
+        run_free(run);
+        free(job->view);
+        job->view = NULL;
+        free(job->stall);
+        job->stall = NULL;
+        kc_list_del(&job->running_node);
+        job->client->n_runs--;
+        if (stale && !job->restarted && !job->cancel_wanted) {
+                job_release_locks(job);
+                free(job->result);
+                job->result = NULL;
+                job->engine->n_running--;
+                client_start_jobs(job->client);
+                job_restart(job);
+                return;
+        }
+        job->closing_device = 0;
+        job->letting_go = true;
+        let_go(job);
+}
+
+/* Connections that failed are not used for anything new. */
+static void retire_devices(struct job *job, bool stuck)
+{
+        const struct run *run = job->run;
+
+        for (unsigned i = 0; i < 1 + job->spec->n_to; i++) {
+                bool gone = i == 0 ? run->source_gone : run->dests_gone >> (i - 1) & 1;
+
+                if (!gone || !job->ends[i].device)
+                        continue;
+                device_retire(job->ends[i].device);
+                if (stuck) {
+                        job->ends[i].stuck = true;
+                        device_stuck(job->ends[i].device);
+                }
+        }
+}
+
+/* Only what may still be written stays locked. */
+static void keep_adrift_locked(struct job *job)
+{
+        struct lock_range keep[KC_DESTINATIONS_MAX];
+        unsigned n_keep = 0;
+        const struct lock_range *range = job->ranges;
+
+        for (unsigned i = 0; i < 1 + job->spec->n_to; i++) {
+                const struct run_dest *dest = i > 0 ? &job->run->dests[i - 1] : NULL;
+
+                if (!job->ends[i].device)
+                        continue;
+                if (dest && dest->adrift_end_bytes > 0) {
+                        uint64_t base_bytes =
+                            job->ends[i].device->info.identity.base_bytes + job->ends[i].region.start_bytes;
+
+                        keep[n_keep] = *range;
+                        keep[n_keep].start_bytes = base_bytes + dest->adrift_start_bytes;
+                        if (dest->adrift_end_bytes < job->length_bytes) /* else the rounded end stays */
+                                keep[n_keep].end_bytes = base_bytes + dest->adrift_end_bytes;
+                        n_keep++;
+                }
+                range++;
+        }
+        lock_set_keep(job->engine->locks, &job->locks, keep, n_keep);
+}
+
+/* A flush of one job is final for all jobs' writes to that device, also of those that asked for no flush. */
+static void doubt_unflushed_writes(struct job *job)
+{
+        for (unsigned i = 0; i < job->spec->n_to; i++) {
+                struct job_destination_result *out = &job->result->destinations[i];
+                const struct device *device = job->ends[1 + i].device;
+
+                if (!device || device->flush_status == 0 || out->ledger.copied + out->ledger.zeroed == 0)
+                        continue;
+                out->ledger.indeterminate += out->ledger.copied + out->ledger.zeroed;
+                out->ledger.copied = out->ledger.zeroed = 0;
+                out->durable = job->result->durable = false;
+                kc_error_set(&out->error.error, device->flush_status, device->flush_class,
+                    "%s: a flush failed, so what was written since the last one is in doubt", device->name);
+                job->result->write_err |= 1ull << i;
+                if (job->result->state == JOB_COMPLETED)
+                        job->result->state = JOB_FAILED;
+        }
+}
+
+void job_on_run_done(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct run *run = kc_container_of(msg, struct run, done_msg);
+        struct job *job = run->job;
+
+        job->run_done = true;
+        job->result = run->result;
+        run->result = NULL;
+        doubt_unflushed_writes(job);
+        retire_devices(job, !run->drained);
+        if (run->drained) {
+                job->run_drained = true;
+                check_run_gone(job);
+                return;
+        }
+        keep_adrift_locked(job);
+        job->closing_device = 0;
+        job->letting_go = true;
+        let_go(job);
+}
+
+void job_on_run_drained(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct job *job = kc_container_of(msg, struct run, drained_msg)->job;
+
+        job->run_drained = true;
+        check_run_gone(job);
+}
+
+void job_on_late_leg(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct job *job = kc_container_of(msg, struct leg, orders_msg)->run->job;
+
+        job->legs_late++;
+        check_run_gone(job);
+}
+
+void job_on_cancel_obeyed(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct job *job = kc_container_of(msg, struct run, cancel_msg)->job;
+
+        job->cancel_obeyed = true;
+        check_run_gone(job);
+}
+
+/* ---- how far it is */
+
+static void emit_destinations_done(struct job *job, const struct run_snapshot *snapshot)
+{
+        for (unsigned i = 0; i < job->spec->n_to; i++) {
+                struct job_event event = {
+                    .type = JOB_EVENT_DESTINATION_DONE,
+                    .job_id = job->id,
+                    .client = job->client,
+                    .spec = job->spec,
+                    .state = JOB_RUNNING,
+                    .reason = "",
+                    .index = i,
+                    .destination = &snapshot->destinations[i],
+                };
+
+                if (snapshot->destinations[i].done && !job->view[i].done)
+                        engine_emit(job->engine, &event);
+        }
+}
+
+static void emit_progress(struct job *job, const struct run_snapshot *snapshot)
+{
+        uint64_t done_bytes[KC_DESTINATIONS_MAX], now_ns = kc_actor_now_ns(job->engine->control);
+        struct job_event event = {
+            .type = JOB_EVENT_PROGRESS,
+            .job_id = job->id,
+            .client = job->client,
+            .spec = job->spec,
+            .state = JOB_RUNNING,
+            .reason = "",
+            .length_bytes = job->length_bytes,
+            .elapsed_ns = now_ns - job->accepted_ns,
+            .rate_bytes_per_s = snapshot->rate_bytes_per_s,
+            .n_destinations = job->spec->n_to,
+            .done_bytes = done_bytes,
+        };
+
+        for (unsigned i = 0; i < job->spec->n_to; i++) {
+                const struct job_ledger *ledger = &job->view[i].ledger;
+
+                done_bytes[i] = ledger->copied + ledger->zeroed + ledger->skipped;
+        }
+        engine_emit(job->engine, &event);
+}
+
+void job_on_run_snapshot(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct run *run = kc_container_of(msg, struct run, snapshot.msg);
+        struct job *job = run->job;
+        bool stalled = run->snapshot.reason[0] != '\0', was_stalled = job->stall != NULL;
+
+        emit_destinations_done(job, &run->snapshot);
+        memcpy(job->view, run->snapshot.destinations, job->spec->n_to * sizeof *job->view);
+        free(job->stall);
+        job->stall = stalled ? strdup(run->snapshot.reason) : NULL;
+        if (stalled != was_stalled && kc_sm_state(&job->sm) == JOB_RUNNING)
+                job_emit_state(job);
+        emit_progress(job, &run->snapshot);
+        run_snapshot_return(run);
+}

@@ -1,0 +1,333 @@
+/* A job's work on one lane. See leg.h for the conversation with the home lane.
+ *
+ * The happy path: leg_open, spans arrive (on_span), leg_start_chunk cuts them whenever fairness says so,
+ * chunks report (leg_report), the span goes back, orders to end arrive, and the orders' answer is the last
+ * word. */
+#include "copy/leg.h"
+
+#include <assert.h>
+#include <errno.h>
+
+#include "copy/chunk.h"
+#include "copy/run.h"
+#include "io/remote.h"
+
+#define ZERO_CHUNK_MAX_BYTES (1ull << 30)
+
+static void maybe_end(struct leg *leg);
+
+void leg_init(
+    struct leg *leg, struct run *run, struct lane *lane, struct share *share, struct leg_endpoint *endpoints)
+{
+        *leg = (struct leg){.run = run, .lane = lane, .share = share, .endpoints = endpoints};
+        kc_list_init(&leg->spans);
+        kc_list_init(&leg->chunks);
+}
+
+/* ---- opening: the ports of this lane are used as they are, those of others through a remote endpoint */
+
+int leg_open(struct leg *leg)
+{
+        unsigned n = 1 + leg->run->facts.n_to;
+        int rc = 0;
+
+        window_init(&leg->window, kc_actor_now_ns(leg->lane->actor));
+        for (unsigned i = 0; i < n && rc == 0; i++) {
+                struct leg_endpoint *le = &leg->endpoints[i];
+
+                le->leg = leg;
+                if (!le->port)
+                        continue;
+                if (le->port->lane == leg->lane) {
+                        le->endpoint = le->port_endpoint;
+                        continue;
+                }
+                rc = remote_open(
+                    leg->lane->actor, le->port->lane->actor, le->port_endpoint, le->port_info, &le->endpoint);
+                le->remote = rc == 0;
+        }
+        if (rc == 0)
+                rc =
+                    fair_add(leg->lane->fair, &leg->fair, leg->run->facts.identity, leg->run->facts.priority);
+        leg->opened = rc == 0;
+        return rc;
+}
+
+/* ---- spans to chunks */
+
+static void span_back(struct leg *leg, struct span *span)
+{
+        kc_list_del(&span->node);
+        span->msg.on_message = run_on_span_back;
+        kc_actor_post(leg->run->home, &span->msg);
+}
+
+static bool room_in_window(const struct leg *leg)
+{
+        return leg->n_main < leg->window.chunks;
+}
+
+/* The first span that may go on: main ones only while the window has room, those of a destination that reads
+ * for itself whenever they come (the home lane limits them). */
+static struct span *startable_span(struct leg *leg)
+{
+        if (leg->n_pages_chunks > 0 || leg->obeyed.stop)
+                return NULL;
+        kc_list_for_each (pos, &leg->spans) {
+                struct span *span = kc_list_entry(pos, struct span, node);
+
+                if (span->cursor != 0 || room_in_window(leg))
+                        return span;
+        }
+        return NULL;
+}
+
+void leg_update_ready(struct leg *leg)
+{
+        if (leg->opened && !leg->ended)
+                fair_set_ready(leg->lane->fair, &leg->fair, startable_span(leg) != NULL);
+}
+
+static uint64_t zero_chunk_bytes(const struct leg *leg, uint64_t mask)
+{
+        const struct run_facts *facts = &leg->run->facts;
+        uint64_t bytes = ZERO_CHUNK_MAX_BYTES;
+
+        for (unsigned d = 0; d < facts->n_to; d++) {
+                const struct leg_endpoint *le = &leg->endpoints[1 + d];
+
+                if (!(mask >> d & 1))
+                        continue;
+                /* Where zeroes have to be written, a chunk is as long as one of data: cancel comes between.
+                 */
+                if (le->no_zero || le->endpoint->info.zero_max_bytes == 0)
+                        return facts->chunk_bytes;
+                if (le->endpoint->info.zero_max_bytes < bytes)
+                        bytes = le->endpoint->info.zero_max_bytes;
+        }
+        bytes -= bytes % facts->align_bytes;
+        return bytes > facts->chunk_bytes ? bytes : facts->chunk_bytes;
+}
+
+bool leg_start_chunk(struct leg *leg, uint64_t *ret_bytes)
+{
+        const struct run_facts *facts = &leg->run->facts;
+        struct span *span = startable_span(leg);
+        struct chunk *chunk;
+        uint64_t mask, bytes;
+
+        if (!span)
+                return false;
+        mask = span->cursor == 0 ? span->mask & ~leg->obeyed.strip_mask : span->mask;
+        bytes = span->kind == SPAN_ZERO ? zero_chunk_bytes(leg, mask) : facts->chunk_bytes;
+        if (bytes > span->end_bytes - span->next_bytes || span->kind == SPAN_TAIL)
+                bytes = span->end_bytes - span->next_bytes;
+        chunk = mask ? chunk_new(leg, span, bytes, mask) : NULL;
+        if (!chunk) {
+                span->refused = mask != 0;
+                span_back(leg, span);
+                return false;
+        }
+        span->next_bytes += bytes;
+        *ret_bytes = span->kind == SPAN_ZERO ? 0 : bytes;
+        if (span->next_bytes == span->end_bytes)
+                span_back(leg, span);
+        leg->window_limited = !room_in_window(leg) && leg->n_pages_chunks == 0;
+        if (chunk_needs_pages(chunk)) {
+                struct share *share = leg->share;
+
+                if (kc_list_empty(&share->pages_chunks))
+                        chunk->buf = share_alloc(share, chunk->buf_bytes, &chunk->pages);
+                if (!chunk->buf) {
+                        chunk->hungry = true;
+                        leg->n_pages_chunks++;
+                        kc_list_push(&share->pages_chunks, &chunk->node);
+                        if (kc_list_empty(&share->hungry_node))
+                                kc_list_push(&leg->lane->hungry_shares, &share->hungry_node);
+                        share_check_starved(share);
+                        return true;
+                }
+        }
+        chunk_begin(chunk);
+        return true;
+}
+
+static void on_span(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct span *span = kc_container_of(msg, struct span, msg);
+        struct leg *leg = span->leg;
+
+        kc_list_init(&span->node);
+        kc_list_push(&leg->spans, &span->node);
+        if (leg->obeyed.stop) {
+                span_back(leg, span);
+                return;
+        }
+        leg_update_ready(leg);
+        lane_wake(leg->lane);
+}
+
+void leg_deal(struct leg *leg, struct span *span)
+{
+        span->leg = leg;
+        span->next_bytes = span->start_bytes;
+        span->msg.on_message = on_span;
+        leg->n_spans++;
+        kc_actor_post(leg->lane->actor, &span->msg);
+}
+
+void leg_report(struct leg *leg, struct report *report)
+{
+        leg_update_ready(leg);
+        lane_wake(leg->lane);
+        report->msg.on_message = run_on_report;
+        kc_actor_post(leg->run->home, &report->msg);
+}
+
+void leg_chunk_gone(struct leg *leg, struct chunk *chunk)
+{
+        leg->n_chunks--;
+        maybe_end(leg);
+}
+
+/* ---- an endpoint that does not answer */
+
+bool leg_endpoint_gone(const struct leg_endpoint *le, enum kc_class class)
+{
+        return (le->endpoint && le->endpoint->dead) || class == KC_CLASS_TRANSPORT ||
+               class == KC_CLASS_TIMEOUT;
+}
+
+static void on_killed(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct leg_endpoint *le = kc_container_of(msg, struct leg_endpoint, kill_msg);
+
+        le->leg->kills--;
+        maybe_end(le->leg);
+}
+
+static void on_kill(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct leg_endpoint *le = kc_container_of(msg, struct leg_endpoint, kill_msg);
+
+        port_kill(le->port);
+        le->kill_msg.on_message = on_killed;
+        kc_actor_post(le->leg->lane->actor, &le->kill_msg);
+}
+
+void leg_kill_endpoint(struct leg *leg, struct leg_endpoint *le)
+{
+        if (le->kill_posted)
+                return;
+        le->kill_posted = true;
+        leg->kills++;
+        le->kill_msg.on_message = on_kill;
+        kc_actor_post(le->port->lane->actor, &le->kill_msg);
+}
+
+/* ---- a destination that holds the others up */
+
+static void on_notice_back(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct leg *leg = kc_container_of(msg, struct leg, notice_msg);
+
+        leg->notice_posted = false;
+        maybe_end(leg);
+}
+
+void leg_notice_taken(struct leg *leg)
+{
+        leg->notice_msg.on_message = on_notice_back;
+        kc_actor_post(leg->lane->actor, &leg->notice_msg);
+}
+
+void leg_notice(struct leg *leg, uint64_t mask)
+{
+        bool held_up = !room_in_window(leg) || leg->n_pages_chunks > 0;
+
+        if (!held_up || leg->notice_posted || leg->obeyed.stop || !(mask & ~leg->obeyed.strip_mask))
+                return;
+        leg->notice_posted = true;
+        leg->notice_mask = mask & ~leg->obeyed.strip_mask;
+        leg->notice_msg.on_message = run_on_notice;
+        kc_actor_post(leg->run->home, &leg->notice_msg);
+}
+
+/* ---- orders */
+
+static void orders_back(struct leg *leg)
+{
+        leg->orders_msg.on_message = run_on_orders_obeyed;
+        kc_actor_post(leg->run->home, &leg->orders_msg);
+}
+
+static void on_remote_closed(void *arg)
+{
+        struct leg *leg = arg;
+
+        leg->closing_remotes--;
+        maybe_end(leg);
+}
+
+static void maybe_end(struct leg *leg)
+{
+        unsigned n = 1 + leg->run->facts.n_to;
+
+        if (!leg->end_pending || leg->n_chunks > 0 || leg->kills > 0 || leg->notice_posted)
+                return;
+        assert(kc_list_empty(&leg->spans));
+        if (!leg->ended) {
+                leg->ended = true;
+                leg->closing_remotes = 1; /* so that a close that ends at once does not end us twice */
+                for (unsigned i = 0; i < n; i++) {
+                        if (!leg->endpoints[i].remote)
+                                continue;
+                        leg->closing_remotes++;
+                        endpoint_close(leg->endpoints[i].endpoint, on_remote_closed, leg);
+                }
+                if (leg->opened)
+                        fair_remove(leg->lane->fair, &leg->fair);
+                leg->closing_remotes--;
+        }
+        if (leg->closing_remotes > 0)
+                return;
+        leg->end_pending = false;
+        orders_back(leg);
+}
+
+static void on_orders(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct leg *leg = kc_container_of(msg, struct leg, orders_msg);
+        struct leg_orders *orders = &leg->orders;
+        bool stop = orders->stop && !leg->obeyed.stop;
+        bool abandon = orders->abandon && !leg->obeyed.abandon;
+
+        leg->obeyed = *orders;
+        if (stop) {
+                kc_list_for_each_safe (pos, &leg->spans)
+                        span_back(leg, kc_list_entry(pos, struct span, node));
+                kc_list_for_each_safe (pos, &leg->chunks)
+                        chunk_stop(kc_list_entry(pos, struct chunk, leg_node));
+        }
+        if (abandon)
+                kc_list_for_each_safe (pos, &leg->chunks)
+                        chunk_abandon(
+                            kc_list_entry(pos, struct chunk, leg_node), -ECANCELED, KC_CLASS_CANCELLED);
+        leg_update_ready(leg);
+        if (orders->end) {
+                leg->end_pending = true;
+                maybe_end(leg);
+                return;
+        }
+        orders_back(leg);
+}
+
+void leg_order(struct leg *leg)
+{
+        if (leg->orders_posted)
+                return; /* its answer sees that more is wanted */
+        leg->orders_posted = true;
+        leg->orders = leg->wanted;
+        leg->orders_msg.on_message = on_orders;
+        kc_actor_post(leg->lane->actor, &leg->orders_msg);
+}

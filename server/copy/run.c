@@ -1,0 +1,581 @@
+/* The run's story. See run.h. */
+#include "copy/run.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "copy/job.h"
+
+#define TICK_NS 500000000ull
+
+/* A destination is let go on its own when its writes take this many times as long as the fastest one's. */
+#define SLOW_FACTOR 3u
+#define SLOW_MIN_NS 1000000ull
+#define SLOW_SAMPLES 8u
+
+static const struct kc_sm_state states[] = {
+    [RUN_PREPARING] = {"preparing", KC_SM_TO(RUN_COPYING) | KC_SM_TO(RUN_STOPPING) | KC_SM_TO(RUN_ENDING),
+        true, false},
+    [RUN_COPYING] = {"copying", KC_SM_TO(RUN_STOPPING) | KC_SM_TO(RUN_ENDING), false, false},
+    [RUN_STOPPING] = {"stopping", KC_SM_TO(RUN_ENDING), false, false},
+    [RUN_ENDING] = {"ending", KC_SM_TO(RUN_DRAINED), false, false},
+    [RUN_DRAINED] = {"drained", 0, false, true},
+};
+
+/* ---- made and freed on the control loop */
+
+struct run *run_new(unsigned n_to, unsigned n_legs, const struct copy_spec *spec)
+{
+        struct run *run = calloc(1, sizeof *run);
+        struct leg_endpoint *endpoints;
+
+        if (!run)
+                return NULL;
+        run->spec = spec;
+        run->facts.n_to = n_to;
+        run->facts.to_start_bytes = calloc(n_to, sizeof *run->facts.to_start_bytes);
+        run->to_regions = calloc(n_to, sizeof *run->to_regions);
+        run->dests = calloc(n_to, sizeof *run->dests);
+        run->snapshot.destinations = calloc(n_to, sizeof *run->snapshot.destinations);
+        run->result = calloc(1, sizeof *run->result + n_to * sizeof *run->result->destinations);
+        run->n_legs = n_legs;
+        run->legs = calloc(n_legs, sizeof *run->legs);
+        endpoints = calloc((size_t)n_legs * (1 + n_to), sizeof *endpoints);
+        if (!run->facts.to_start_bytes || !run->to_regions || !run->dests || !run->snapshot.destinations ||
+            !run->result || !run->legs || !endpoints) {
+                free(endpoints);
+                run_free(run);
+                return NULL;
+        }
+        for (unsigned i = 0; i < n_legs; i++)
+                run->legs[i].endpoints = &endpoints[(size_t)i * (1 + n_to)];
+        return run;
+}
+
+void run_free(struct run *run)
+{
+        if (!run)
+                return;
+        cursor_done(&run->main);
+        for (unsigned d = 0; run->dests && d < run->facts.n_to; d++) {
+                if (run->dests[d].cursor)
+                        cursor_done(run->dests[d].cursor);
+                free(run->dests[d].cursor);
+                ledger_done(&run->dests[d].ledger);
+        }
+        if (run->legs)
+                free(run->legs[0].endpoints);
+        free(run->legs);
+        free(run->result);
+        free(run->snapshot.destinations);
+        free(run->dests);
+        free(run->to_regions);
+        free(run->facts.to_start_bytes);
+        free(run);
+}
+
+/* ---- time */
+
+void run_timer_at(struct run *run, uint64_t at_ns)
+{
+        if (kc_sm_state(&run->sm) == RUN_DRAINED)
+                return;
+        if (!run->timer.armed || at_ns < run->timer.deadline_ns)
+                kc_actor_timer_start(run->home, &run->timer, at_ns);
+}
+
+bool run_going(const struct run *run)
+{
+        return kc_sm_state(&run->sm) <= RUN_COPYING;
+}
+
+/* ---- stopping and dropping */
+
+static bool same_orders(const struct leg_orders *a, const struct leg_orders *b)
+{
+        return a->strip_mask == b->strip_mask && a->stop == b->stop && a->abandon == b->abandon &&
+               a->end == b->end;
+}
+
+static void order_all(struct run *run)
+{
+        for (unsigned i = 0; i < run->n_legs; i++)
+                if (run->legs[i].ready)
+                        leg_order(&run->legs[i]);
+}
+
+void run_stop(struct run *run, const char *why)
+{
+        if (!run_going(run))
+                return;
+        snprintf(run->stop_reason, sizeof run->stop_reason, "%s", why);
+        kc_sm_move(&run->sm, RUN_STOPPING);
+        run->grace_ns = kc_actor_now_ns(run->home) + run->cancel_grace_ns;
+        run_timer_at(run, run->grace_ns);
+        for (unsigned i = 0; i < run->n_legs; i++)
+                run->legs[i].wanted.stop = true;
+        order_all(run);
+}
+
+void run_drop(struct run *run, unsigned d)
+{
+        if (run->dests[d].dropped)
+                return;
+        run->dests[d].dropped = true;
+        for (unsigned i = 0; i < run->n_legs; i++)
+                run->legs[i].wanted.strip_mask |= 1ull << d;
+        order_all(run);
+}
+
+static void abandon(struct run *run)
+{
+        run->abandoned = true;
+        for (unsigned i = 0; i < run->n_legs; i++)
+                run->legs[i].wanted.abandon = true;
+        order_all(run);
+}
+
+/* ---- the end: legs first, then the word to control */
+
+static void post_done(struct run *run, bool drained)
+{
+        run->done_posted = true;
+        run->drained = drained;
+        run_fill_result(run);
+        run->done_msg.on_message = job_on_run_done;
+        kc_actor_post(run->control, &run->done_msg);
+}
+
+static void maybe_drained(struct run *run)
+{
+        if (run->legs_open > 0 || run->n_fetching > 0 || run->n_flushing > 0 || run->n_resizing > 0 ||
+            run->snapshot.posted)
+                return;
+        kc_actor_timer_stop(run->home, &run->timer);
+        kc_sm_move(&run->sm, RUN_DRAINED);
+        run->legs_told = run->legs_gone;
+        if (!run->done_posted) {
+                post_done(run, true);
+                return;
+        }
+        run->drained_msg.on_message = job_on_run_drained;
+        kc_actor_post(run->control, &run->drained_msg);
+}
+
+static void end(struct run *run)
+{
+        kc_sm_move(&run->sm, RUN_ENDING);
+        /* What is still out may stay out for long: the terminal event does not wait for it. */
+        if (run->n_adrift > 0 || run->n_fetching > 0 || run->n_flushing > 0 || run->n_resizing > 0)
+                post_done(run, false);
+        for (unsigned i = 0; i < run->n_legs; i++) {
+                run->legs[i].wanted.end = true;
+                if (run->legs[i].ready)
+                        leg_order(&run->legs[i]);
+        }
+        maybe_drained(run);
+}
+
+/* ---- destinations: copying → (flushing) → done */
+
+static void destination_done(struct run *run, struct run_dest *dest)
+{
+        dest->state = DEST_DONE;
+        run->snapshot_wanted = true;
+}
+
+static void on_flushed(struct flush_ticket *ticket)
+{
+        struct run_dest *dest = kc_container_of(ticket, struct run_dest, flush);
+        struct run *run = dest->run;
+        unsigned d = (unsigned)(dest - run->dests);
+
+        run->n_flushing--;
+        dest->flushing = false;
+        run->last_report_ns = kc_actor_now_ns(run->home);
+        if (run->done_posted) { /* it was abandoned: what it says comes too late */
+                run_work(run);
+                return;
+        }
+        if (ticket->status == 0) {
+                dest->durable = true;
+        } else {
+                ledger_doubt_writes(&dest->ledger);
+        }
+        destination_done(run, dest);
+        if (ticket->status < 0)
+                run_dest_failed(run, d, ticket->status, ticket->class, RUN_NO_PLACE,
+                    ticket->class == KC_CLASS_TIMEOUT || ticket->class == KC_CLASS_TRANSPORT, "flush");
+        run_work(run);
+}
+
+static void flush_destination(struct run *run, unsigned d)
+{
+        struct run_dest *dest = &run->dests[d];
+        const struct endpoint_info *info = run->leg->endpoints[1 + d].port_info;
+        enum copy_durability durability = run->spec->options.durability;
+        bool fua = durability == COPY_DURABILITY_FUA && info->can_fua && !run->to_regions[d].resize;
+
+        if (durability == COPY_DURABILITY_NONE || fua || !info->can_flush) {
+                dest->durable = fua;
+                destination_done(run, dest);
+                return;
+        }
+        dest->state = DEST_FLUSHING;
+        dest->flushing = true;
+        run->n_flushing++;
+        dest->flush.port = run->leg->endpoints[1 + d].port;
+        dest->flush.reply_to = run->home;
+        dest->flush.timeout_ns = run->facts.timeout_ns;
+        dest->flush.on_flushed = on_flushed;
+        port_flush(&dest->flush);
+}
+
+/* Everything of it has a fate and nothing is out: the last write was answered before the flush is sent. */
+static void finish_destinations(struct run *run)
+{
+        for (unsigned d = 0; d < run->facts.n_to && run_going(run); d++) {
+                struct run_dest *dest = &run->dests[d];
+
+                if (dest->state != DEST_COPYING || dest->outstanding_bytes > 0)
+                        continue;
+                if (dest->dropped)
+                        destination_done(run, dest);
+                else if (ledger_full(&dest->ledger))
+                        flush_destination(run, d);
+        }
+}
+
+static bool all_done(const struct run *run)
+{
+        for (unsigned d = 0; d < run->facts.n_to; d++)
+                if (run->dests[d].state != DEST_DONE)
+                        return false;
+        return true;
+}
+
+/* ---- destinations that hold the others up */
+
+static void detach_slow(struct run *run)
+{
+        uint64_t mask = run_main_mask(run), fastest_ns = UINT64_MAX;
+
+        if (run->spec->options.strict_once || (mask & (mask - 1)) == 0 || !run_going(run))
+                return;
+        for (unsigned d = 0; d < run->facts.n_to; d++)
+                if (mask >> d & 1 && run->dests[d].took_samples >= SLOW_SAMPLES &&
+                    run->dests[d].took_ns < fastest_ns)
+                        fastest_ns = run->dests[d].took_ns;
+        if (fastest_ns == UINT64_MAX)
+                return;
+        for (unsigned d = 0; d < run->facts.n_to; d++) {
+                const struct run_dest *dest = &run->dests[d];
+
+                if (mask >> d & 1 && dest->took_samples >= SLOW_SAMPLES &&
+                    dest->took_ns > SLOW_FACTOR * fastest_ns && dest->took_ns - fastest_ns > SLOW_MIN_NS)
+                        run_detach(run, d);
+        }
+}
+
+void run_on_notice(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct leg *leg = kc_container_of(msg, struct leg, notice_msg);
+        struct run *run = leg->run;
+        uint64_t mask = leg->notice_mask & run_main_mask(run);
+
+        if (run_going(run) && !run->spec->options.strict_once && mask && mask != run_main_mask(run))
+                for (unsigned d = 0; d < run->facts.n_to; d++)
+                        if (mask >> d & 1)
+                                run_detach(run, d);
+        leg_notice_taken(leg);
+        run_work(run);
+}
+
+/* ---- what comes back from legs */
+
+static void known(struct run *run, struct span *span, uint64_t bytes)
+{
+        span->known_bytes += bytes;
+        for (unsigned d = 0; d < run->facts.n_to; d++)
+                if (span->mask >> d & 1)
+                        run->dests[d].outstanding_bytes -= bytes;
+}
+
+static void maybe_free(struct run *run, struct span *span)
+{
+        if (!span->returned || span->known_bytes < span->end_bytes - span->start_bytes)
+                return;
+        if (span->cursor > 0)
+                run->dests[span->cursor - 1].cursor->n_spans--;
+        run->n_spans--;
+        free(span);
+}
+
+void run_on_span_back(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct span *span = kc_container_of(msg, struct span, msg);
+        struct run *run = span->run;
+
+        span->returned = true;
+        span->leg->n_spans--;
+        known(run, span, span->end_bytes - span->next_bytes);
+        if (span->refused)
+                run_stop(run, "out of memory");
+        maybe_free(run, span);
+        run_work(run);
+}
+
+void run_on_report(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct report *report = kc_container_of(msg, struct report, msg);
+        struct span *span = report->span;
+        struct run *run = span->run;
+
+        run->last_report_ns = kc_actor_now_ns(run->home);
+        known(run, span, report->end_bytes - report->start_bytes);
+        run_account(run, report);
+        if (span->cursor > 0)
+                window_completed(&run->dests[span->cursor - 1].cursor->window,
+                    report->end_bytes - report->start_bytes, true, run->last_report_ns);
+        else
+                detach_slow(run);
+        free(report);
+        maybe_free(run, span);
+        run_work(run);
+}
+
+void run_on_orders_obeyed(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct leg *leg = kc_container_of(msg, struct leg, orders_msg);
+        struct run *run = leg->run;
+
+        leg->orders_posted = false;
+        if (leg->orders.end) {
+                leg->ready = false;
+                leg->gone = true;
+                run->legs_ready--;
+                run->legs_open--;
+                run->legs_gone++;
+                if (kc_sm_state(&run->sm) == RUN_DRAINED) { /* it came when everything was over */
+                        leg->orders_msg.on_message = job_on_late_leg;
+                        kc_actor_post(run->control, &leg->orders_msg);
+                        return;
+                }
+        } else if (!same_orders(&leg->orders, &leg->wanted)) {
+                leg_order(leg);
+        }
+        run_work(run);
+}
+
+/* ---- beginning */
+
+static void maybe_copy(struct run *run)
+{
+        if (kc_sm_state(&run->sm) != RUN_PREPARING || run->n_resizing > 0)
+                return;
+        kc_sm_move(&run->sm, RUN_COPYING);
+        if (run->wants_helpers) {
+                run->prepared_msg.on_message = job_on_run_prepared;
+                kc_actor_post(run->control, &run->prepared_msg);
+        }
+}
+
+static void on_resized(struct io_req *req)
+{
+        struct run_dest *dest = kc_container_of(req, struct run_dest, resize_req);
+        struct run *run = dest->run;
+        unsigned d = (unsigned)(dest - run->dests);
+
+        dest->resizing = false;
+        run->n_resizing--;
+        if (req->status < 0 && !run->done_posted)
+                run_dest_failed(
+                    run, d, req->status, req->class, RUN_NO_PLACE, false, "could not be made the right size");
+        run_work(run);
+}
+
+static void resize(struct run *run)
+{
+        for (unsigned d = 0; d < run->facts.n_to && run_going(run); d++) {
+                struct run_dest *dest = &run->dests[d];
+                const struct job_region *region = &run->to_regions[d];
+                int rc;
+
+                if (!region->resize)
+                        continue;
+                dest->resize_req.op = IO_RESIZE;
+                dest->resize_req.flags = region->grow_only ? IO_GROW_ONLY : 0;
+                dest->resize_req.length_bytes = region->resize_bytes;
+                dest->resize_req.on_done = on_resized;
+                rc = endpoint_submit(run->leg->endpoints[1 + d].endpoint, &dest->resize_req);
+                if (rc < 0) {
+                        run_dest_failed(run, d, rc, kc_class_of_errno(rc), RUN_NO_PLACE, true,
+                            "could not be made the right size");
+                        continue;
+                }
+                dest->resizing = true;
+                run->n_resizing++;
+        }
+}
+
+/* The connection may have died while it waited for this job: then control opens it anew and starts again. */
+static bool dead_already(struct run *run)
+{
+        for (unsigned i = 0; i < 1 + run->facts.n_to; i++) {
+                const struct leg_endpoint *le = &run->leg->endpoints[i];
+
+                if (le->endpoint && !le->remote && le->endpoint->dead)
+                        run_endpoint_gone(run, i);
+        }
+        return run->source_gone || run->dests_gone != 0;
+}
+
+static void on_timer(struct kc_timer *timer);
+
+static void on_start(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct run *run = kc_container_of(msg, struct run, start_msg);
+        uint64_t tail_bytes = run->facts.length_bytes % run->facts.align_bytes;
+        int rc;
+
+        kc_sm_init(&run->sm, states, sizeof states / sizeof *states, RUN_PREPARING, "run", run->job_id);
+        kc_timer_init(&run->timer, on_timer);
+        run->started_ns = run->progress_ns = run->last_report_ns = kc_actor_now_ns(run->home);
+        for (unsigned d = 0; d < run->facts.n_to; d++) {
+                const struct endpoint_info *info = run->leg->endpoints[1 + d].port_info;
+
+                run->dests[d].run = run;
+                ledger_init(&run->dests[d].ledger, run->facts.length_bytes);
+                if (run->facts.length_bytes % info->block_min_bytes != 0)
+                        run->merge_mask |= 1ull << d;
+        }
+        run->body_end_bytes = run->facts.length_bytes - (run->merge_mask ? tail_bytes : 0);
+        run->legs_open = run->legs_ready = 1;
+        run->leg->ready = true;
+        rc = leg_open(run->leg);
+        if (rc == 0 && dead_already(run)) {
+                run->stale = true;
+                run_stop(run, "the connection was lost while the job waited");
+        } else if (rc < 0 || cursor_init(&run->main, run) < 0) {
+                run_stop(run, "out of memory");
+        } else {
+                resize(run);
+        }
+        run_timer_at(run, run->started_ns + TICK_NS);
+        run_work(run);
+}
+
+void run_start(struct run *run)
+{
+        run->start_msg.on_message = on_start;
+        kc_actor_post(run->home, &run->start_msg);
+}
+
+/* A helper lane's leg: opened there (on_leg_open), then welcomed here (on_leg_ready). */
+static void on_leg_ready(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct leg *leg = kc_container_of(msg, struct leg, orders_msg);
+        struct run *run = leg->run;
+
+        run->legs_open++;
+        run->legs_ready++;
+        leg->ready = true;
+        if (!leg->opened)
+                leg->wanted.end = leg->wanted.stop = true;
+        if (!same_orders(&leg->orders, &leg->wanted))
+                leg_order(leg);
+        if (kc_sm_state(&run->sm) != RUN_DRAINED)
+                run_work(run);
+}
+
+static void on_leg_open(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct leg *leg = kc_container_of(msg, struct leg, orders_msg);
+
+        (void)leg_open(leg); /* leg->opened tells */
+        leg->orders_msg.on_message = on_leg_ready;
+        kc_actor_post(leg->run->home, &leg->orders_msg);
+}
+
+void run_add_leg(struct run *run, unsigned lane_index)
+{
+        struct leg *leg = &run->legs[lane_index];
+
+        leg->orders_msg.on_message = on_leg_open;
+        kc_actor_post(leg->lane->actor, &leg->orders_msg);
+}
+
+static void on_cancel(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct run *run = kc_container_of(msg, struct run, cancel_msg);
+
+        if (run_going(run)) {
+                run->cancelled = true;
+                run_stop(run, "cancelled");
+        }
+        run_work(run);
+        run->cancel_msg.on_message = job_on_cancel_obeyed;
+        kc_actor_post(run->control, &run->cancel_msg);
+}
+
+void run_cancel(struct run *run)
+{
+        run->cancel_msg.on_message = on_cancel;
+        kc_actor_post(run->home, &run->cancel_msg);
+}
+
+/* ---- the story: whatever happened, this says what is next */
+
+void run_work(struct run *run)
+{
+        switch (kc_sm_state(&run->sm)) {
+        case RUN_PREPARING:
+        case RUN_COPYING:
+                maybe_copy(run);
+                run_deal(run);
+                finish_destinations(run);
+                if (run_going(run) && all_done(run) && run->n_spans == 0 && run->n_resizing == 0) {
+                        end(run);
+                        return;
+                }
+                if (run->snapshot_wanted && run_going(run))
+                        run_snapshot(run);
+                if (run_going(run))
+                        return;
+                /* fallthrough: something just stopped it */
+                __attribute__((fallthrough));
+        case RUN_STOPPING:
+                /* Answers are waited for until the grace is over; after that only for the reports. */
+                if (run->n_spans == 0 &&
+                    (run->abandoned || run->n_flushing + run->n_resizing + run->n_fetching == 0))
+                        end(run);
+                return;
+        case RUN_ENDING:
+                maybe_drained(run);
+                return;
+        default:
+                return;
+        }
+}
+
+static void on_timer(struct kc_timer *timer)
+{
+        struct run *run = kc_container_of(timer, struct run, timer);
+        uint64_t now_ns = kc_actor_now_ns(run->home);
+
+        if (kc_sm_state(&run->sm) == RUN_STOPPING && !run->abandoned) {
+                if (now_ns >= run->grace_ns)
+                        abandon(run);
+                else
+                        run_timer_at(run, run->grace_ns);
+        }
+        run_check_fetches(run, now_ns);
+        if (now_ns >= run->progress_ns + run->progress_interval_ns)
+                run->snapshot_wanted = true;
+        if (run_going(run))
+                run_timer_at(run, now_ns + run->progress_interval_ns);
+        run_work(run);
+}

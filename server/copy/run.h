@@ -1,0 +1,190 @@
+/* A run: one job being carried out, on its home lane.
+ *
+ * It plans ranges, deals them as spans to legs (its own lane's and, for a large job, others'), keeps the
+ * ledger of each destination from the reports that come back, applies the error policy, flushes, and tells
+ * the control loop how it ended. It never sees a payload.
+ *
+ *   run_start → resize → deal ⇄ reports → each destination: flush, done → legs end → job_on_run_done
+ *
+ * What can go wrong: an endpoint fails (policy), the job is cancelled, answers stay out (grace, then what is
+ * unanswered is abandoned: done is told before everything has drained; job_on_run_drained follows).
+ *
+ * Made by the control loop (run_new), lent to the home lane from run_start until drained, freed by the
+ * control loop (run_free). Fields are the home lane's unless marked. */
+#ifndef COPY_RUN_H
+#define COPY_RUN_H
+
+#include "base/sm.h"
+#include "copy/leg.h"
+#include "copy/ledger.h"
+#include "copy/planner.h"
+#include "copy/throttle.h"
+#include "copy/validate.h"
+#include "copy/window.h"
+
+struct job;
+
+/* Spans a leg may hold that it has not cut up yet. */
+#define RUN_SPANS_PER_LEG 2u
+/* An error that belongs to no place of the device. */
+#define RUN_NO_PLACE UINT64_MAX
+
+/* Fixed from run_start on; every lane reads it. */
+struct run_facts {
+        unsigned n_to;
+        bool zero_job;
+        uint64_t length_bytes, from_start_bytes;
+        uint64_t *to_start_bytes; /* [n_to] */
+        uint32_t align_bytes, chunk_bytes;
+        uint64_t timeout_ns;
+        bool fua, unmap, detect_zeroes;
+        uint64_t zero_mask; /* destinations that read as zeroes already */
+        const char *identity;
+        unsigned priority;
+};
+
+enum run_state { RUN_PREPARING, RUN_COPYING, RUN_STOPPING, RUN_ENDING, RUN_DRAINED };
+enum dest_state { DEST_COPYING, DEST_FLUSHING, DEST_DONE };
+
+/* Where dealing has got to, for the destinations that go together. */
+struct cursor {
+        struct run *run;
+        uint64_t at_bytes;
+        struct planner planner;
+        struct throttle throttle;
+        struct io_req extents_req;
+        uint64_t extents_at_bytes, extents_deadline_ns;
+        bool fetching, fetch_late;
+        /* of a detached destination */
+        struct window window;
+        unsigned n_spans; /* of one chunk each */
+};
+
+struct run_dest {
+        struct run *run;
+        enum dest_state state;
+        struct ledger ledger;
+        struct job_error error;
+        uint64_t error_bytes;       /* where in the job: the lowest one is kept */
+        uint64_t outstanding_bytes; /* dealt, and neither reported nor returned */
+        bool dropped;               /* failed for good: gets nothing more */
+        bool detached;              /* fell behind: has a cursor of its own */
+        bool durable;
+        struct cursor *cursor;
+        uint64_t took_ns; /* of a chunk's write, smoothed */
+        unsigned took_samples;
+        struct flush_ticket flush;
+        bool flushing;    /* the ticket is out */
+        bool ledger_lost; /* a fate could not be recorded for want of memory */
+        struct io_req resize_req;
+        bool resizing;
+        bool pinned;                /* something that was sent to it is not answered */
+        uint64_t adrift_start_bytes, adrift_end_bytes; /* hull of ranges with unanswered writes */
+};
+
+/* What control shows of a running job; travels to control and back. */
+struct run_snapshot {
+        struct kc_msg msg;
+        bool posted;
+        uint64_t rate_bytes_per_s;
+        char reason[160];
+        struct job_destination_result *destinations; /* [n_to] */
+};
+
+struct run {
+        struct run_facts facts;
+        struct job *job; /* control's object: only an address here */
+        uint64_t job_id;
+        struct lane *lane;
+        struct kc_actor *home, *control;
+        const struct copy_spec *spec;  /* the job's, fixed */
+        struct job_region *to_regions; /* [n_to]: what to resize */
+        uint64_t cancel_grace_ns;
+        bool wants_helpers;
+
+        struct kc_sm sm;
+        unsigned n_legs; /* = lanes */
+        struct leg *legs;
+        struct leg *leg; /* the home lane's own */
+        unsigned legs_open, legs_ready;
+
+        struct run_dest *dests;
+        struct cursor main;
+        uint64_t body_end_bytes; /* from here on tails have to be merged */
+        uint64_t merge_mask;     /* destinations whose tail has to be */
+        uint64_t tail_mask;      /* … tails not dealt yet */
+        bool tail_begun;
+        unsigned n_spans; /* dealt, and not fully known */
+        unsigned n_resizing, n_flushing, n_fetching, n_adrift;
+        uint64_t limit_next_ns; /* the throttle's word */
+        struct job_error source_error;
+        uint64_t source_error_bytes;
+        bool cancelled, abandoned, stale;
+        char stop_reason[KC_ERROR_MESSAGE_MAX_BYTES];
+        struct kc_timer timer; /* throttle, grace, progress, stalls: the earliest */
+        uint64_t grace_ns;     /* when to abandon; 0: not stopping */
+        uint64_t started_ns, progress_ns, progress_interval_ns, last_report_ns;
+        uint64_t progress_done_bytes;
+        struct run_snapshot snapshot;
+        bool snapshot_wanted;
+        bool done_posted;
+
+        /* messages */
+        struct kc_msg start_msg, cancel_msg, prepared_msg, done_msg, drained_msg;
+        bool drained; /* in done_msg */
+        unsigned legs_gone;
+        unsigned legs_told;        /* in done_msg (drained) or drained_msg: how many have come and gone */
+        struct job_result *result; /* in done_msg; the job's from there on */
+        bool source_gone;          /* in done_msg: do not use these connections again */
+        uint64_t dests_gone;       /* … by destination */
+};
+
+/* Control: a run for n_to destinations over n_legs lanes, or NULL. facts' arrays and result have their room.
+ */
+struct run *run_new(unsigned n_to, unsigned n_legs, const struct copy_spec *spec);
+void run_free(struct run *run);
+/* Control: everything but the state is filled in; the home lane begins. */
+void run_start(struct run *run);
+/* Control: once, any time between run_start and drained. */
+void run_cancel(struct run *run);
+/* Control: a helper lane's leg has its endpoints: it opens there and then joins. */
+void run_add_leg(struct run *run, unsigned lane_index);
+
+/* Messages that legs send to the home lane. */
+void run_on_span_back(struct kc_actor *actor, struct kc_msg *msg);
+void run_on_report(struct kc_actor *actor, struct kc_msg *msg);
+void run_on_notice(struct kc_actor *actor, struct kc_msg *msg);
+void run_on_orders_obeyed(struct kc_actor *actor, struct kc_msg *msg);
+
+/* run_deal.c: hand out spans as far as legs, windows and the rate allow. */
+void run_deal(struct run *run);
+int cursor_init(struct cursor *cursor, struct run *run);
+void cursor_done(struct cursor *cursor);
+void run_check_fetches(struct run *run, uint64_t now_ns);
+/* The destinations that the main cursor still serves. */
+uint64_t run_main_mask(const struct run *run);
+/* Let destination `d` read for itself from now on. */
+void run_detach(struct run *run, unsigned d);
+
+/* Control has looked at the snapshot. */
+void run_snapshot_return(struct run *run);
+
+/* run_account.c: reports into ledgers and errors. */
+void run_account(struct run *run, const struct report *report);
+void run_dest_failed(struct run *run, unsigned d, int status, enum kc_class class, uint64_t at_bytes,
+    bool gone, const char *what);
+/* Endpoint 0 (source) or 1 + i (destination i) is of no more use. */
+void run_endpoint_gone(struct run *run, unsigned endpoint);
+void run_source_failed(struct run *run, int status, enum kc_class class, uint64_t at_bytes, bool gone);
+void run_fill_result(struct run *run);
+void run_fill_destination(const struct run *run, unsigned d, struct job_destination_result *ret_result);
+void run_snapshot(struct run *run);
+
+/* run.c */
+void run_work(struct run *run);
+void run_stop(struct run *run, const char *why);
+void run_drop(struct run *run, unsigned d);
+void run_timer_at(struct run *run, uint64_t at_ns);
+bool run_going(const struct run *run); /* neither stopping nor over */
+
+#endif

@@ -1,0 +1,293 @@
+/* Accounts: reports become fates of ranges and errors of endpoints; the result is read off them. */
+#include "copy/run.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "copy/chunk.h"
+#include "copy/job.h"
+
+/* ---- errors: of each endpoint the lowest place is kept */
+
+static bool keep_error(struct job_error *error, uint64_t *kept_bytes, uint64_t at_bytes, uint64_t start_bytes)
+{
+        if (error->error.code < 0 && *kept_bytes <= at_bytes)
+                return false;
+        memset(error, 0, sizeof *error);
+        error->has_sector = at_bytes != RUN_NO_PLACE;
+        if (error->has_sector)
+                error->sector = (start_bytes + at_bytes) / KC_SECTOR_BYTES;
+        *kept_bytes = at_bytes;
+        return true;
+}
+
+/* The words for an error at a place of a device; the class says what there is to say beyond the errno. */
+static void set_error(
+    struct job_error *error, int status, enum kc_class class, const char *device, const char *what)
+{
+        const char *why = class == KC_CLASS_TIMEOUT    ? "no answer within the deadline"
+                          : class == KC_CLASS_PROTOCOL ? "the server broke the protocol"
+                                                       : strerror(-status);
+
+        if (error->has_sector)
+                kc_error_set(&error->error, status, class, "%s: %s at sector %llu: %s", device, what,
+                    (unsigned long long)error->sector, why);
+        else
+                kc_error_set(&error->error, status, class, "%s: %s: %s", device, what, why);
+}
+
+void run_endpoint_gone(struct run *run, unsigned endpoint)
+{
+        if (endpoint == 0)
+                run->source_gone = true;
+        else
+                run->dests_gone |= 1ull << (endpoint - 1);
+}
+
+void run_dest_failed(struct run *run, unsigned d, int status, enum kc_class class, uint64_t at_bytes,
+    bool gone, const char *what)
+{
+        struct run_dest *dest = &run->dests[d];
+        const char *device = run->leg->endpoints[1 + d].port->name;
+
+        if (keep_error(&dest->error, &dest->error_bytes, at_bytes, run->facts.to_start_bytes[d]))
+                set_error(&dest->error, status, class, device, what);
+        if (gone)
+                run_endpoint_gone(run, 1 + d);
+        switch (run->spec->options.policy) {
+        case COPY_POLICY_STOP:
+                run_stop(run, dest->error.error.message);
+                break;
+        case COPY_POLICY_CONTINUE:
+                run_drop(run, d);
+                break;
+        case COPY_POLICY_IGNORE:
+                if (gone) /* nothing that comes later could succeed */
+                        run_drop(run, d);
+                break;
+        }
+}
+
+void run_source_failed(struct run *run, int status, enum kc_class class, uint64_t at_bytes, bool gone)
+{
+        const char *device = run->leg->endpoints[0].port->name;
+
+        if (keep_error(&run->source_error, &run->source_error_bytes, at_bytes, run->facts.from_start_bytes))
+                set_error(&run->source_error, status, class, device, "read");
+        if (gone)
+                run_endpoint_gone(run, 0);
+        if (gone || run->spec->options.policy != COPY_POLICY_IGNORE)
+                run_stop(run, run->source_error.error.message);
+}
+
+/* ---- fates */
+
+static void put(struct run *run, unsigned d, uint64_t start_bytes, uint64_t end_bytes, enum ledger_fate fate)
+{
+        if (start_bytes < end_bytes && ledger_put(&run->dests[d].ledger, start_bytes, end_bytes, fate) < 0) {
+                /* What cannot be recorded is not claimed: everything without a fate counts as in doubt. */
+                run->dests[d].ledger_lost = true;
+                run_stop(run, "out of memory");
+        }
+}
+
+static void put_data(struct run *run, const struct report *report, const struct report_write *w)
+{
+        bool declared = run->facts.zero_mask >> w->destination & 1;
+        uint64_t at_bytes = 0;
+
+        for (unsigned i = 0; i < report->n_pieces && at_bytes < w->done_bytes; i++) {
+                const struct zeroes_piece *piece = &report->pieces[i];
+                uint64_t end_bytes = at_bytes + piece->length_bytes;
+                enum ledger_fate fate = !piece->zero ? LEDGER_COPIED
+                                        : declared   ? LEDGER_SKIPPED
+                                                     : LEDGER_ZEROED;
+
+                if (end_bytes > w->done_bytes)
+                        end_bytes = w->done_bytes;
+                put(run, w->destination, report->start_bytes + at_bytes, report->start_bytes + end_bytes,
+                    fate);
+                at_bytes = end_bytes;
+        }
+}
+
+static void account_write(struct run *run, const struct report *report, const struct report_write *w)
+{
+        struct run_dest *dest = &run->dests[w->destination];
+        uint64_t start_bytes = report->start_bytes, done_end_bytes = start_bytes + w->done_bytes;
+        uint64_t doubt_end_bytes = done_end_bytes + w->doubt_bytes;
+        enum span_kind kind = report->span->kind;
+
+        if (kind == SPAN_ZERO || (kind == SPAN_TAIL && run->facts.zero_job))
+                put(run, w->destination, start_bytes, done_end_bytes, LEDGER_ZEROED);
+        else if (kind == SPAN_TAIL || w->as_data)
+                put(run, w->destination, start_bytes, done_end_bytes, LEDGER_COPIED);
+        else
+                put_data(run, report, w);
+        put(run, w->destination, done_end_bytes, doubt_end_bytes, LEDGER_INDETERMINATE);
+        put(run, w->destination, doubt_end_bytes, report->end_bytes, LEDGER_UNTOUCHED);
+
+        dest->pinned |= w->pinned;
+        if (report->adrift && w->doubt_bytes > 0) {
+                if (dest->adrift_end_bytes == 0 || done_end_bytes < dest->adrift_start_bytes)
+                        dest->adrift_start_bytes = done_end_bytes;
+                if (doubt_end_bytes > dest->adrift_end_bytes)
+                        dest->adrift_end_bytes = doubt_end_bytes;
+        }
+        if (w->status == 0 && w->took_ns > 0 && kind == SPAN_DATA) {
+                dest->took_ns =
+                    dest->took_samples == 0 ? w->took_ns : dest->took_ns - dest->took_ns / 8 + w->took_ns / 8;
+                dest->took_samples++;
+        }
+        /* What a stop cut short has no fault of its own. */
+        if (w->status < 0 && w->class != KC_CLASS_CANCELLED)
+                run_dest_failed(run, w->destination, w->status, w->class, w->bad_bytes, w->dead,
+                    kind == SPAN_ZERO ? "zero" : "write");
+}
+
+void run_account(struct run *run, const struct report *report)
+{
+        for (unsigned i = 0; i < report->n_writes; i++)
+                account_write(run, report, &report->writes[i]);
+        if (report->adrift)
+                run->n_adrift++;
+        if (report->read_status < 0)
+                run_source_failed(
+                    run, report->read_status, report->read_class, report->start_bytes, report->read_dead);
+}
+
+/* ---- results */
+
+void run_fill_destination(const struct run *run, unsigned d, struct job_destination_result *ret_result)
+{
+        const struct run_dest *dest = &run->dests[d];
+
+        *ret_result = (struct job_destination_result){
+            .ledger =
+                {
+                    .copied = ledger_sum(&dest->ledger, LEDGER_COPIED),
+                    .zeroed = ledger_sum(&dest->ledger, LEDGER_ZEROED),
+                    .skipped = ledger_sum(&dest->ledger, LEDGER_SKIPPED),
+                    .indeterminate = ledger_sum(&dest->ledger, LEDGER_INDETERMINATE),
+                    .untouched = ledger_sum(&dest->ledger, LEDGER_UNTOUCHED),
+                },
+            .error = dest->error,
+            .durable = dest->durable,
+            .done = dest->state == DEST_DONE,
+            .detached = dest->detached,
+        };
+        if (dest->ledger_lost) {
+                ret_result->ledger.indeterminate += ret_result->ledger.untouched;
+                ret_result->ledger.untouched = 0;
+        }
+}
+
+/* A destination that is not complete always has an error: its own, or the job's. */
+static void explain(const struct run *run, struct job_error *error)
+{
+        if (error->error.code < 0)
+                return;
+        if (run->source_error.error.code < 0)
+                kc_error_set(&error->error, -ECANCELED, KC_CLASS_STOPPED, "not complete: %s",
+                    run->source_error.error.message);
+        else if (run->cancelled)
+                kc_error_set(
+                    &error->error, -ECANCELED, KC_CLASS_CANCELLED, "not complete: the job was cancelled");
+        else
+                kc_error_set(&error->error, -ECANCELED, KC_CLASS_STOPPED,
+                    "not complete: the job was stopped: %s", run->stop_reason);
+}
+
+void run_fill_result(struct run *run)
+{
+        struct job_result *result = run->result;
+
+        result->length_bytes = run->facts.length_bytes;
+        result->elapsed_ns = kc_actor_now_ns(run->home) - run->started_ns;
+        result->source_error = run->source_error;
+        result->read_err = run->source_error.error.code < 0;
+        result->n_destinations = run->facts.n_to;
+        result->durable = true;
+        for (unsigned d = 0; d < run->facts.n_to; d++) {
+                struct job_destination_result *out = &result->destinations[d];
+                const struct run_dest *dest = &run->dests[d];
+                uint64_t good;
+
+                run_fill_destination(run, d, out);
+                good = out->ledger.copied + out->ledger.zeroed + out->ledger.skipped;
+                out->done = true;
+                if (dest->state != DEST_DONE || out->error.error.code < 0 || good != result->length_bytes) {
+                        explain(run, &out->error);
+                        out->durable = false;
+                        result->write_err |= 1ull << d;
+                }
+                result->durable &= out->durable;
+        }
+        if (!result->read_err && result->write_err == 0)
+                result->state = JOB_COMPLETED;
+        else
+                result->state = run->cancelled ? JOB_CANCELLED : JOB_FAILED;
+}
+
+/* ---- what people see meanwhile */
+
+static void describe_stall(struct run *run, uint64_t now_ns)
+{
+        uint64_t since_ns = now_ns - run->last_report_ns;
+        const char *device = NULL;
+
+        run->snapshot.reason[0] = '\0';
+        if (since_ns < 3000000000ull || run->n_spans == 0)
+                return;
+        kc_list_for_each (pos, &run->leg->chunks) {
+                device = chunk_stalled_on(kc_list_entry(pos, struct chunk, leg_node));
+                if (device)
+                        break;
+        }
+        if (device)
+                snprintf(run->snapshot.reason, sizeof run->snapshot.reason, "stalled on %.100s since %llu s",
+                    device, (unsigned long long)(since_ns / 1000000000ull));
+}
+
+static void on_snapshot_back(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct run *run = kc_container_of(msg, struct run, snapshot.msg);
+
+        run->snapshot.posted = false;
+        run_work(run);
+}
+
+void run_snapshot_return(struct run *run)
+{
+        run->snapshot.msg.on_message = on_snapshot_back;
+        kc_actor_post(run->home, &run->snapshot.msg);
+}
+
+void run_snapshot(struct run *run)
+{
+        uint64_t now_ns = kc_actor_now_ns(run->home), span_ns = now_ns - run->progress_ns, done_bytes = 0;
+
+        if (run->snapshot.posted || run->done_posted)
+                return;
+        run->snapshot_wanted = false;
+        for (unsigned d = 0; d < run->facts.n_to; d++) {
+                struct job_destination_result *out = &run->snapshot.destinations[d];
+
+                run_fill_destination(run, d, out);
+                if (out->ledger.copied + out->ledger.zeroed + out->ledger.skipped > done_bytes)
+                        done_bytes = out->ledger.copied + out->ledger.zeroed + out->ledger.skipped;
+        }
+        if (span_ns >= 50000000ull && done_bytes >= run->progress_done_bytes) {
+                double rate = (double)(done_bytes - run->progress_done_bytes) * 1e9 / (double)span_ns;
+                double old = (double)run->snapshot.rate_bytes_per_s;
+
+                run->snapshot.rate_bytes_per_s = (uint64_t)(old > 0 ? old * 0.7 + rate * 0.3 : rate);
+                run->progress_ns = now_ns;
+                run->progress_done_bytes = done_bytes;
+        }
+        describe_stall(run, now_ns);
+        run->snapshot.posted = true;
+        run->snapshot.msg.on_message = job_on_run_snapshot;
+        kc_actor_post(run->control, &run->snapshot.msg);
+}

@@ -1,0 +1,35 @@
+/* What a job is to do: one allocation with its destinations and their names. */
+#include "copy/spec.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct copy_spec *copy_spec_new(unsigned n_to, size_t names_bytes)
+{
+        size_t head_bytes = sizeof(struct copy_spec) + n_to * sizeof(struct copy_region);
+        size_t terminators_bytes = n_to + 1u; /* every destination and the source may have a name */
+        struct copy_spec *spec;
+
+        if (names_bytes > SIZE_MAX - head_bytes - terminators_bytes)
+                return NULL;
+        spec = calloc(1, head_bytes + names_bytes + terminators_bytes);
+        if (spec == NULL)
+                return NULL;
+        spec->n_to = n_to;
+        spec->names_room = (char *)spec + head_bytes;
+        spec->names_room_bytes = names_bytes + terminators_bytes;
+        return spec;
+}
+
+const char *copy_spec_name(struct copy_spec *spec, const char *name, size_t name_bytes)
+{
+        char *place = spec->names_room;
+
+        assert(name_bytes < spec->names_room_bytes);
+        memcpy(place, name, name_bytes);
+        place[name_bytes] = '\0';
+        spec->names_room += name_bytes + 1;
+        spec->names_room_bytes -= name_bytes + 1;
+        return place;
+}

@@ -1,0 +1,36 @@
+/* What the daemon was told: defaults, then the configuration file, then the command line, which wins.
+ *
+ * Owns its strings. Thread: before the threads start. Close: options_done. */
+#ifndef DAEMON_OPTIONS_H
+#define DAEMON_OPTIONS_H
+
+#include "base/log.h"
+#include "io/provider.h"
+
+#define OPTIONS_LISTEN_MAX 16u
+
+struct options {
+        char *listen[OPTIONS_LISTEN_MAX]; /* "unix:PATH", "tcp:HOST:PORT" */
+        unsigned n_listen;
+        uint32_t pages;
+        unsigned n_lanes;
+        char *state, *config; /* NULL: none */
+        uint64_t drain_timeout_ns, command_timeout_ns, open_timeout_ns, quarantine_ns, cancel_grace_ns;
+        bool plaintext;
+        enum provider_local_io local_io;
+        enum kc_log_level log_level;
+        int connection_fd; /* ≥ 0: serve that one connection only */
+        uint32_t given;    /* which ones the command line said: the file does not change them */
+};
+
+void options_init(struct options *options);
+void options_done(struct options *options);
+/* The command line; mistakes end the process with usage and status 2, --help and --version with 0. */
+void options_parse(struct options *options, int argc, char **argv);
+/* One key of the configuration file, named as the option is. 0, -ENOENT: no such key, -EINVAL with `err`. */
+int options_set(struct options *options, const char *name, const char *value, struct kc_error *err);
+/* What the file and the command line say together: 0, or -EINVAL with `err`. Fills in the defaults that
+ * depend on other options. */
+int options_check(struct options *options, struct kc_error *err);
+
+#endif

@@ -1,0 +1,225 @@
+/* Endpoints of other lanes: see remote.h. */
+#include "io/remote.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct remote {
+        struct endpoint endpoint; /* first: the ops cast */
+        struct kc_actor *here, *there;
+        struct endpoint *target; /* touched on `there` only */
+        struct kc_list spare;    /* of remote_request */
+        unsigned n_in_flight;
+        bool closing, close_posted;
+        bool killed;    /* kill was called */
+        bool kill_dead; /* the answer: the target is dead now */
+        struct kc_msg kill_msg;
+        struct kc_msg close_msg;
+        void (*on_closed)(void *arg);
+        void *on_closed_arg;
+};
+
+/* A request on its way: `here` owns it while it is spare, `there` between the two messages. */
+struct remote_request {
+        struct kc_list node;
+        struct kc_msg msg;
+        struct kc_actor *here; /* copies: what `there` needs without touching the remote */
+        struct endpoint *target;
+        struct remote *remote; /* for `here` */
+        struct io_req *outer;  /* for `here` */
+        struct io_req inner;
+        /* the target's news, read there */
+        uint64_t size_bytes;
+        bool absent, dead;
+};
+
+/* ---- back here */
+
+static void on_close_message(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct remote *remote = kc_container_of(msg, struct remote, close_msg);
+        void (*on_closed)(void *arg) = remote->on_closed;
+        void *arg = remote->on_closed_arg;
+        struct kc_list *node;
+
+        while ((node = kc_list_pop(&remote->spare)) != NULL)
+                free(kc_list_entry(node, struct remote_request, node));
+        free(remote);
+        on_closed(arg);
+}
+
+static void close_if_idle(struct remote *remote)
+{
+        if (!remote->closing || remote->close_posted || remote->n_in_flight > 0)
+                return;
+        remote->close_posted = true;
+        remote->close_msg.on_message = on_close_message;
+        kc_actor_post(remote->here, &remote->close_msg);
+}
+
+static void on_answer(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct remote_request *request = kc_container_of(msg, struct remote_request, msg);
+        struct remote *remote = request->remote;
+        struct io_req *outer = request->outer;
+
+        if (request->dead)
+                remote->endpoint.dead = true;
+        if (outer->op == IO_RESIZE && request->inner.status == 0) {
+                remote->endpoint.info.size_bytes = request->size_bytes;
+                remote->endpoint.info.absent = request->absent;
+        }
+        outer->status = request->inner.status;
+        outer->class = request->inner.class;
+        outer->unanswered = request->inner.unanswered;
+        outer->n_extents = request->inner.n_extents;
+        kc_list_push_head(&remote->spare, &request->node);
+        remote->n_in_flight--;
+        outer->on_done(outer);
+        close_if_idle(remote);
+}
+
+static void on_killed(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct remote *remote = kc_container_of(msg, struct remote, kill_msg);
+
+        if (remote->kill_dead)
+                remote->endpoint.dead = true;
+        remote->n_in_flight--;
+        close_if_idle(remote);
+}
+
+/* ---- over there */
+
+static void send_back(struct remote_request *request)
+{
+        request->size_bytes = request->target->info.size_bytes;
+        request->absent = request->target->info.absent;
+        request->dead = request->target->dead;
+        request->msg.on_message = on_answer;
+        kc_actor_post(request->here, &request->msg);
+}
+
+static void on_inner_done(struct io_req *inner)
+{
+        send_back(kc_container_of(inner, struct remote_request, inner));
+}
+
+static void on_request(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct remote_request *request = kc_container_of(msg, struct remote_request, msg);
+        int rc = endpoint_submit(request->target, &request->inner);
+
+        if (rc == 0)
+                return;
+        request->inner.status = rc;
+        request->inner.class = rc == -ENOMEM ? KC_CLASS_INTERNAL : kc_class_of_errno(rc);
+        send_back(request);
+}
+
+/* Of the remote it touches the message, its answer, and what is fixed from the start. */
+static void on_kill(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct remote *remote = kc_container_of(msg, struct remote, kill_msg);
+
+        endpoint_kill(remote->target);
+        remote->kill_dead = remote->target->dead;
+        msg->on_message = on_killed;
+        kc_actor_post(remote->here, msg);
+}
+
+/* ---- the endpoint */
+
+static struct remote_request *request_take(struct remote *remote)
+{
+        struct kc_list *node = kc_list_pop(&remote->spare);
+        struct remote_request *request;
+
+        if (node != NULL)
+                return kc_list_entry(node, struct remote_request, node);
+        request = calloc(1, sizeof(*request));
+        if (request == NULL)
+                return NULL;
+        kc_list_init(&request->node);
+        request->remote = remote;
+        request->here = remote->here;
+        request->target = remote->target;
+        return request;
+}
+
+static int remote_submit(struct endpoint *endpoint, struct io_req *req)
+{
+        struct remote *remote = (struct remote *)endpoint;
+        struct remote_request *request;
+
+        assert(!remote->closing);
+        if (endpoint->dead)
+                return -ENOTCONN;
+        request = request_take(remote);
+        if (request == NULL)
+                return -ENOMEM;
+        request->outer = req;
+        request->inner = (struct io_req){
+            .op = req->op,
+            .flags = req->flags,
+            .offset_bytes = req->offset_bytes,
+            .length_bytes = req->length_bytes,
+            .buf = req->buf,
+            .extents = req->extents,
+            .on_done = on_inner_done,
+        };
+        remote->n_in_flight++;
+        request->msg.on_message = on_request;
+        kc_actor_post(remote->there, &request->msg);
+        return 0;
+}
+
+/* The connection is one for all its users, so the target goes down for all of them. */
+static void remote_kill(struct endpoint *endpoint)
+{
+        struct remote *remote = (struct remote *)endpoint;
+
+        if (remote->killed || endpoint->dead || remote->closing)
+                return;
+        remote->killed = true;
+        remote->n_in_flight++;
+        remote->kill_msg.on_message = on_kill;
+        kc_actor_post(remote->there, &remote->kill_msg);
+}
+
+static void remote_close(struct endpoint *endpoint, void (*on_closed)(void *arg), void *arg)
+{
+        struct remote *remote = (struct remote *)endpoint;
+
+        assert(!remote->closing);
+        remote->closing = true;
+        remote->on_closed = on_closed;
+        remote->on_closed_arg = arg;
+        close_if_idle(remote);
+}
+
+static const struct endpoint_ops remote_ops = {
+    .name = "remote",
+    .submit = remote_submit,
+    .close = remote_close,
+    .kill = remote_kill,
+};
+
+int remote_open(struct kc_actor *here, struct kc_actor *there, struct endpoint *target,
+    const struct endpoint_info *info, struct endpoint **ret_endpoint)
+{
+        struct remote *remote = calloc(1, sizeof(*remote));
+
+        if (remote == NULL)
+                return -ENOMEM;
+        remote->endpoint.ops = &remote_ops;
+        remote->endpoint.info = *info;
+        remote->here = here;
+        remote->there = there;
+        remote->target = target;
+        kc_list_init(&remote->spare);
+        *ret_endpoint = &remote->endpoint;
+        return 0;
+}

@@ -1,0 +1,19 @@
+/* Open requests that the engine has not answered yet. Their number is limited: beyond it nothing is read.
+ * Owns its records. Thread: the control loop. Close: the engine answers every call, also after its client is
+ * closed; each holds the session until then. */
+#ifndef RPC_CALL_H
+#define RPC_CALL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct session;
+
+struct calls {
+        unsigned n;
+};
+
+/* Open `device` for the session and answer `request_id` with Opened or Refused. */
+void call_open(struct session *session, uint64_t request_id, const char *device, bool write);
+
+#endif

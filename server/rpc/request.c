@@ -1,0 +1,196 @@
+/* From a Copy or Zero message to a copy_spec (request.h). */
+#include "rpc/request.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NS_PER_MS UINT64_C(1000000)
+#define TIME_MAX_MS UINT64_C(604800000) /* a week: longer is a mistake in the unit */
+
+/* The wire's numbers are the engine's. */
+_Static_assert((int)COPY_POLICY_IGNORE == (int)KCOPY__V1__ERROR_POLICY__ERROR_POLICY_IGNORE, "policies");
+_Static_assert((int)COPY_POLICY_CONTINUE == (int)KCOPY__V1__ERROR_POLICY__ERROR_POLICY_CONTINUE, "policies");
+_Static_assert((int)COPY_DURABILITY_NONE == (int)KCOPY__V1__DURABILITY__DURABILITY_NONE, "durabilities");
+_Static_assert((int)COPY_DURABILITY_FUA == (int)KCOPY__V1__DURABILITY__DURABILITY_FUA, "durabilities");
+
+struct request request_of_copy(const Kcopy__V1__Copy *copy, const Kcopy__V1__JobOptions *options)
+{
+        return (struct request){
+            .is_copy = true,
+            .context = &copy->context,
+            .from = copy->from,
+            .n_to = copy->n_to,
+            .to = copy->to,
+            .options = copy->options ? copy->options : options,
+        };
+}
+
+struct request request_of_zero(const Kcopy__V1__Zero *zero)
+{
+        return (struct request){
+            .context = &zero->context, .n_to = zero->n_to, .to = zero->to, .options = zero->options};
+}
+
+static bool refuse(struct engine_refusal *refusal, const char *field, int code, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+static bool refuse(struct engine_refusal *refusal, const char *field, int code, const char *fmt, ...)
+{
+        va_list ap;
+
+        memset(refusal, 0, sizeof(*refusal));
+        snprintf(refusal->field, sizeof(refusal->field), "%s", field);
+        refusal->error.code = code;
+        refusal->error.class = code == -E2BIG ? KC_CLASS_LIMIT : KC_CLASS_INVALID;
+        va_start(ap, fmt);
+        vsnprintf(refusal->error.message, sizeof(refusal->error.message), fmt, ap);
+        va_end(ap);
+        return false;
+}
+
+static bool refuse_limit(struct engine_refusal *refusal, const char *field, uint64_t limit, const char *what)
+{
+        refuse(
+            refusal, field, -E2BIG, "%s: %s, at most %llu allowed", field, what, (unsigned long long)limit);
+        refusal->has_limit = true;
+        refusal->limit = limit;
+        return false;
+}
+
+bool request_check_name(const char *field, const char *name, struct engine_refusal *ret_refusal)
+{
+        if (*name == '\0')
+                return refuse(ret_refusal, field, -EINVAL, "%s: no device named", field);
+        if (strnlen(name, KC_DEVICE_NAME_MAX_BYTES + 1) > KC_DEVICE_NAME_MAX_BYTES)
+                return refuse_limit(ret_refusal, field, KC_DEVICE_NAME_MAX_BYTES, "too many bytes");
+        return true;
+}
+
+static bool check_region(
+    const char *subject, const Kcopy__V1__IoRegion *region, struct engine_refusal *ret_refusal)
+{
+        char field[64];
+
+        if (!region || region->device_case == KCOPY__V1__IO_REGION__DEVICE__NOT_SET)
+                return refuse(ret_refusal, subject, -EINVAL, "%s: no device named", subject);
+        if (region->device_case == KCOPY__V1__IO_REGION__DEVICE_NAME) {
+                snprintf(field, sizeof(field), "%s.name", subject);
+                return request_check_name(field, region->name, ret_refusal);
+        }
+        if (region->handle == 0) {
+                snprintf(field, sizeof(field), "%s.handle", subject);
+                return refuse(ret_refusal, field, -EINVAL, "%s: 0 is no handle", field);
+        }
+        return true;
+}
+
+static bool set_options(const struct request *request, struct copy_spec *spec, struct engine_refusal *refusal)
+{
+        const Kcopy__V1__JobOptions *from = request->options;
+        struct copy_options *to = &spec->options;
+
+        to->unmap = request->is_copy;
+        if (!from)
+                return true;
+        if ((unsigned)from->on_error > COPY_POLICY_IGNORE)
+                return refuse(refusal, "options.on_error", -EINVAL,
+                    "options.on_error: %d is none of the schema's", (int)from->on_error);
+        if ((unsigned)from->durability > COPY_DURABILITY_FUA)
+                return refuse(refusal, "options.durability", -EINVAL,
+                    "options.durability: %d is none of the schema's", (int)from->durability);
+        if (from->allocated && from->unmap)
+                return refuse(
+                    refusal, "options.unmap", -EINVAL, "options.unmap: contradicts options.allocated");
+        if (from->timeout_ms > TIME_MAX_MS)
+                return refuse_limit(refusal, "options.timeout_ms", TIME_MAX_MS, "too long");
+        for (size_t i = 0; i < from->n_zero_destinations; i++) {
+                if (from->zero_destinations[i] >= request->n_to)
+                        return refuse(refusal, "options.zero_destinations", -EINVAL,
+                            "options.zero_destinations: there is no destination %u",
+                            from->zero_destinations[i]);
+                to->zero_destinations |= UINT64_C(1) << from->zero_destinations[i];
+        }
+        to->policy = (enum copy_policy)from->on_error;
+        to->durability = (enum copy_durability)from->durability;
+        to->no_extents = from->no_extents;
+        to->no_detect_zeroes = from->no_detect_zeroes;
+        to->unmap = request->is_copy ? !from->allocated : from->unmap;
+        to->strict_once = from->strict_once;
+        to->rate_bytes_per_s = from->rate_bytes_per_s;
+        to->timeout_ns = from->timeout_ms * NS_PER_MS;
+        to->priority = from->priority;
+        to->progress_interval_ns = from->progress_interval_ms * NS_PER_MS;
+        return true;
+}
+
+static size_t name_bytes(const Kcopy__V1__IoRegion *region)
+{
+        return region->device_case == KCOPY__V1__IO_REGION__DEVICE_NAME ? strlen(region->name) : 0;
+}
+
+static void set_region(
+    struct copy_spec *spec, const Kcopy__V1__IoRegion *from, struct copy_region *ret_region)
+{
+        if (from->device_case == KCOPY__V1__IO_REGION__DEVICE_NAME)
+                ret_region->device = copy_spec_name(spec, from->name, strlen(from->name));
+        else
+                ret_region->handle = from->handle;
+        ret_region->sector = from->sector;
+        ret_region->count_sectors = from->count;
+}
+
+static bool check(const struct request *request, size_t *ret_names_bytes, struct engine_refusal *refusal)
+{
+        char field[32];
+
+        *ret_names_bytes = 0;
+        if (request->context->len > KC_CONTEXT_MAX_BYTES)
+                return refuse_limit(refusal, "context", KC_CONTEXT_MAX_BYTES, "too many bytes");
+        if (request->n_to == 0)
+                return refuse(refusal, "to", -EINVAL, "to: no destination named");
+        if (request->n_to > KC_DESTINATIONS_MAX)
+                return refuse_limit(refusal, "to", KC_DESTINATIONS_MAX, "too many destinations");
+        if (request->is_copy) {
+                if (!check_region("from", request->from, refusal))
+                        return false;
+                *ret_names_bytes += name_bytes(request->from);
+        }
+        for (size_t i = 0; i < request->n_to; i++) {
+                snprintf(field, sizeof(field), "to[%zu]", i);
+                if (!check_region(field, request->to[i], refusal))
+                        return false;
+                *ret_names_bytes += name_bytes(request->to[i]);
+        }
+        return true;
+}
+
+bool request_spec(
+    const struct request *request, struct copy_spec **ret_spec, struct engine_refusal *ret_refusal)
+{
+        struct copy_spec *spec;
+        size_t names_bytes;
+
+        if (!check(request, &names_bytes, ret_refusal))
+                return false;
+        spec = copy_spec_new((unsigned)request->n_to, names_bytes);
+        if (!spec)
+                return refuse(ret_refusal, "", -ENOMEM, "kcopyd: out of memory");
+        spec->operation = request->is_copy ? COPY_OPERATION_COPY : COPY_OPERATION_ZERO;
+        spec->n_to = (unsigned)request->n_to;
+        if (!set_options(request, spec, ret_refusal)) {
+                free(spec);
+                return false;
+        }
+        if (request->context->len)
+                memcpy(spec->context, request->context->data, request->context->len);
+        spec->context_bytes = (unsigned)request->context->len;
+        if (request->is_copy)
+                set_region(spec, request->from, &spec->from);
+        for (size_t i = 0; i < request->n_to; i++)
+                set_region(spec, request->to[i], &spec->to[i]);
+        *ret_spec = spec;
+        return true;
+}

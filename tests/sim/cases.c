@@ -1,0 +1,343 @@
+/* Directed scenarios of copies that end well or badly; the table of all cases. */
+#include "sim/cases.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB (1u << 20)
+
+struct device_config case_device(uint64_t size_bytes)
+{
+        return (struct device_config){.kind = IO_KIND_NBD,
+            .size_bytes = size_bytes,
+            .block_min_bytes = 512,
+            .block_preferred_bytes = 4096,
+            .block_max_bytes = 32 * MIB,
+            .zero_max_bytes = 1 << 30,
+            .keep_idle_ms = 1000,
+            .can_flush = true,
+            .can_extents = true,
+            .multi_conn = true,
+            .delay_min_ns = 50000,
+            .delay_max_ns = 500000,
+            .open_delay_ns = MS_NS,
+            .late_max_ns = SECOND_NS,
+            .extents_granule_bytes = 4096};
+}
+
+struct wish case_copy(unsigned client, unsigned from, unsigned to)
+{
+        return (struct wish){.client = client,
+            .operation = COPY_OPERATION_COPY,
+            .from.device = from,
+            .n_to = 1,
+            .to[0].device = to,
+            .options.no_extents = true,
+            .options.no_detect_zeroes = true};
+}
+
+static const struct check_job *ended(struct scenario *s, const struct scenario_job *job, enum job_state state)
+{
+        if (!s->world.failed && (job->check->state != CHECK_TERMINAL || job->check->end != state))
+                world_fail(&s->world, "job %u: check state %d, ended as %d, expected %d", job->check->index,
+                    (int)job->check->state, (int)job->check->end, (int)state);
+        return job->check;
+}
+
+static uint64_t bytes_of(const struct device *device, enum io_op op)
+{
+        uint64_t sum = 0;
+
+        for (unsigned i = 0; i < device->n_ops; i++)
+                if (device->ops[i]->op == op)
+                        sum += device->ops[i]->length_bytes;
+        return sum;
+}
+
+/* ---- a flush is never sent before the last write's answer, across lanes */
+
+static struct scenario *flush_after_last_ack(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 4, verbose);
+        struct device_config config = case_device(17 * MIB); /* enough for other lanes to help */
+        struct device *to;
+        struct device_op *flush = NULL;
+        unsigned n_conns = 0;
+        struct scenario_job *job;
+        struct wish wish;
+
+        scenario_device(s, &config);
+        config.delay_max_ns = 50 * MS_NS;
+        scenario_device(s, &config);
+        scenario_start(s);
+        scenario_client(s, "user", 1024);
+        wish = case_copy(0, 0, 1);
+        wish.expect_completed = true;
+        job = scenario_submit(s, &wish);
+        scenario_run(s, scenario_all_ended, "the copy");
+        if (s->world.failed)
+                return s;
+        case_expect(s, ended(s, job, JOB_COMPLETED)->durable);
+        to = &s->devices[1];
+        for (unsigned i = 0; i < to->n_ops; i++)
+                if (to->ops[i]->op == IO_FLUSH)
+                        flush = to->ops[i];
+        case_expect(s, flush != NULL && flush->status == 0);
+        for (unsigned i = 0; i < to->n_ops && flush; i++) {
+                n_conns |= 1u << to->ops[i]->conn;
+                if (to->ops[i]->op == IO_WRITE)
+                        case_expect(s, to->ops[i]->settled_moment < flush->sent_moment);
+        }
+        case_expect(s, (n_conns & (n_conns - 1)) != 0); /* or it shows nothing about lanes */
+        scenario_end(s);
+        return s;
+}
+
+/* ---- a slow destination reads for itself, unless the job forbids it */
+
+static struct scenario *fast_and_slow(uint64_t seed, bool verbose, bool strict_once)
+{
+        struct scenario *s = scenario_new(seed, 2, verbose);
+        struct device_config config = case_device(4 * MIB);
+        const struct check_job *check;
+        struct scenario_job *job;
+        struct wish wish;
+
+        scenario_device(s, &config);
+        scenario_device(s, &config);
+        config.bytes_per_s = MIB;
+        scenario_device(s, &config);
+        scenario_start(s);
+        scenario_client(s, "user", 128);
+        wish = case_copy(0, 0, 1);
+        wish.n_to = 2;
+        wish.to[1].device = 2;
+        wish.options.strict_once = strict_once;
+        wish.expect_completed = true;
+        job = scenario_submit(s, &wish);
+        scenario_run(s, scenario_all_ended, "the copy");
+        if (s->world.failed)
+                return s;
+        check = ended(s, job, JOB_COMPLETED);
+        case_expect(s, check->results[1].detached == !strict_once);
+        case_expect(s, !check->results[0].detached);
+        if (strict_once)
+                case_expect(s, bytes_of(&s->devices[0], IO_READ) == 4 * MIB);
+        else
+                case_expect(s, check->destination_done_ns[0] > 0 &&
+                                   check->destination_done_ns[0] + SECOND_NS < check->end_ns);
+        scenario_end(s);
+        return s;
+}
+
+static struct scenario *slow_destination_detaches(uint64_t seed, bool verbose)
+{
+        return fast_and_slow(seed, verbose, false);
+}
+
+static struct scenario *strict_once_reads_once(uint64_t seed, bool verbose)
+{
+        return fast_and_slow(seed, verbose, true);
+}
+
+/* ---- one page is enough */
+
+static struct scenario *one_page_makes_progress(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 3, verbose);
+        struct device_config config = case_device(MIB);
+        struct scenario_job *jobs[2];
+        struct wish wish;
+
+        for (unsigned i = 0; i < 5; i++)
+                scenario_device(s, &config);
+        scenario_start(s);
+        case_expect(s, scenario_client(s, "user", 1) == 0 && s->clients[0].pages == 1);
+        for (unsigned i = 0; i < 2; i++) {
+                wish = case_copy(0, i, 2 + i);
+                wish.n_to = 1 + i;
+                wish.to[1].device = 4;
+                wish.expect_completed = true;
+                jobs[i] = scenario_submit(s, &wish);
+        }
+        scenario_run(s, scenario_all_ended, "two copies with one page");
+        if (s->world.failed)
+                return s;
+        ended(s, jobs[0], JOB_COMPLETED);
+        ended(s, jobs[1], JOB_COMPLETED);
+        case_expect(s, s->checker.most_pages[0] == 1);
+        scenario_end(s);
+        return s;
+}
+
+/* ---- a failed flush is final for all jobs' writes since the last good one */
+
+static bool first_ended(struct scenario *s)
+{
+        return s->jobs[0].check->state == CHECK_TERMINAL;
+}
+
+static struct scenario *flush_failure_is_final(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 2, verbose);
+        struct device_config config = case_device(MIB);
+        const struct check_job *check;
+        struct scenario_job *flushing, *other, *later;
+        struct wish wish;
+
+        scenario_device(s, &config);
+        scenario_device(s, &config);
+        config.flush_fails_at = 1;
+        config.size_bytes = 4 * MIB;
+        scenario_device(s, &config);
+        scenario_start(s);
+        scenario_client(s, "user", 512);
+        wish = case_copy(0, 0, 2);
+        wish.from.count_sectors = 256;
+        flushing = scenario_submit(s, &wish);
+        wish = case_copy(0, 1, 2); /* long enough to see the other's flush fail */
+        wish.to[0].sector = 4096;
+        wish.options.durability = COPY_DURABILITY_NONE;
+        wish.options.rate_bytes_per_s = 128 << 10;
+        other = scenario_submit(s, &wish);
+        scenario_run(s, first_ended, "the job whose flush fails");
+        scenario_run(s, scenario_all_ended, "the other job");
+        if (s->world.failed)
+                return s;
+        check = ended(s, flushing, JOB_FAILED);
+        case_expect(s, check->results[0].ledger.indeterminate == check->length_bytes && !check->durable);
+        check = ended(s, other, JOB_FAILED);
+        case_expect(s, check->results[0].ledger.indeterminate > 0 && check->results[0].ledger.copied == 0);
+        scenario_run_for(s, 10 * SECOND_NS); /* the connection goes */
+        wish = case_copy(0, 0, 2);
+        later = scenario_submit(s, &wish);
+        scenario_run(s, scenario_all_ended, "a job after that");
+        if (s->world.failed)
+                return s;
+        case_expect(s, ended(s, later, JOB_COMPLETED)->durable); /* and the checker cuts the power */
+        scenario_end(s);
+        return s;
+}
+
+/* ---- extents that lie: the one scenario in which wrong data is expected, and found */
+
+static struct scenario *lying_extents_are_noticed(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 2, verbose);
+        struct device_config config = case_device(MIB);
+        struct wish wish;
+
+        config.extents_lie = true;
+        scenario_device(s, &config);
+        config.extents_lie = false;
+        scenario_device(s, &config);
+        scenario_start(s);
+        s->checker.expect_wrong_data = true;
+        scenario_client(s, "user", 512);
+        wish = case_copy(0, 0, 1);
+        wish.options.no_extents = false;
+        scenario_submit(s, &wish);
+        scenario_run(s, scenario_all_ended, "the copy");
+        if (s->world.failed)
+                return s;
+        case_expect(s, s->checker.n_wrong_data > 0);
+        for (unsigned i = 0; i < s->devices[1].n_ops; i++) /* nobody's, as far as the trace can tell */
+                s->devices[1].ops[i]->jobs_mask = 1;
+        scenario_end(s);
+        return s;
+}
+
+/* ---- ten thousand jobs in the queue */
+
+#define MANY 10000u
+
+struct many {
+        struct scenario *scenario;
+        struct engine_submission submissions[MANY];
+        struct engine_observer observer;
+        unsigned n_accepted, n_refused, n_completed, n_others;
+};
+
+static struct many *many;
+
+static void many_accepted(struct engine_submission *submission, uint64_t job_id, uint64_t length_bytes)
+{
+        many->n_accepted++;
+}
+
+static void many_refused(struct engine_submission *submission, const struct engine_refusal *refusal)
+{
+        many->n_refused++;
+}
+
+static void on_many_event(struct engine_observer *observer, const struct job_event *event)
+{
+        if (event->type != JOB_EVENT_COMPLETION)
+                return;
+        many->n_completed += event->result->state == JOB_COMPLETED;
+        many->n_others += event->result->state != JOB_COMPLETED;
+}
+
+static bool many_done(struct scenario *s)
+{
+        return many->n_completed + many->n_others + many->n_refused == MANY;
+}
+
+static void many_submit(struct scenario *s, unsigned i)
+{
+        struct copy_spec *spec = copy_spec_new(1, 2 * DEVICE_NAME_MAX_BYTES);
+
+        assert(spec != NULL);
+        spec->options.durability = COPY_DURABILITY_NONE;
+        spec->options.no_extents = true;
+        spec->from = (struct copy_region){.sector = i * 7 % 500 * 8, .count_sectors = 8};
+        spec->from.device = copy_spec_name(spec, s->devices[0].name, strlen(s->devices[0].name));
+        spec->to[0] = (struct copy_region){.sector = i % 500 * 8, .count_sectors = 8};
+        spec->to[0].device = copy_spec_name(spec, s->devices[1].name, strlen(s->devices[1].name));
+        many->submissions[i] =
+            (struct engine_submission){.on_accepted = many_accepted, .on_refused = many_refused};
+        if (engine_submit(s->clients[0].client, spec, &many->submissions[i]) < 0)
+                world_fail(&s->world, "job %u could not be submitted", i);
+}
+
+static struct scenario *ten_thousand_jobs(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 2, false);
+        struct device_config config = case_device(2 * MIB);
+        uint64_t step;
+
+        many = calloc(1, sizeof *many);
+        assert(many != NULL);
+        s->observer.on_event = on_many_event; /* more than the checker keeps */
+        scenario_device(s, &config);
+        scenario_device(s, &config);
+        scenario_start(s);
+        s->devices[0].watch = s->devices[1].watch = NULL;
+        scenario_client(s, "user", 64);
+        for (unsigned i = 0; i < MANY; i++)
+                many_submit(s, i);
+        step = s->world.step;
+        scenario_run(s, many_done, "ten thousand jobs");
+        case_expect(s, many->n_accepted == MANY && many->n_completed == MANY);
+        case_expect(s, s->world.step - step < MANY * 100ull);
+        if (!s->world.failed)
+                scenario_end(s);
+        free(many);
+        return s;
+}
+
+const struct sim_case sim_cases[] = {
+    {"late-write-after-cancel", case_late_write_after_cancel, 50},
+    {"silent-device-times-out", case_silent_device_times_out, 50},
+    {"dead-connection", case_dead_connection, 50},
+    {"flush-after-last-ack", flush_after_last_ack, 5},
+    {"slow-destination-detaches", slow_destination_detaches, 20},
+    {"strict-once-reads-once", strict_once_reads_once, 20},
+    {"one-page-makes-progress", one_page_makes_progress, 20},
+    {"flush-failure-is-final", flush_failure_is_final, 20},
+    {"lying-extents-are-noticed", lying_extents_are_noticed, 5},
+    {"ten-thousand-jobs", ten_thousand_jobs, 1},
+};
+const unsigned n_sim_cases = sizeof sim_cases / sizeof sim_cases[0];

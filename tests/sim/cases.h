@@ -1,0 +1,31 @@
+/* Directed scenarios: each shows one behaviour of the engine by name, under the same checker as the seeds. */
+#ifndef SIM_CASES_H
+#define SIM_CASES_H
+
+#include "sim/scenario.h"
+
+struct sim_case {
+        const char *name;
+        struct scenario *(*run)(uint64_t seed, bool verbose); /* the scenario, ended; failed or not */
+        unsigned n_seeds;
+};
+
+extern const struct sim_case sim_cases[];
+extern const unsigned n_sim_cases;
+
+/* ---- for the cases: a plain fast device that a case changes, a job on it, an assertion */
+
+struct device_config case_device(uint64_t size_bytes);
+struct wish case_copy(unsigned client, unsigned from, unsigned to);
+#define case_expect(scenario, condition)                                                                     \
+        do {                                                                                                 \
+                if (!(condition))                                                                            \
+                        world_fail(&(scenario)->world, "expected: %s", #condition);                          \
+        } while (0)
+
+/* cases_late.c: answers that do not come */
+struct scenario *case_late_write_after_cancel(uint64_t seed, bool verbose);
+struct scenario *case_silent_device_times_out(uint64_t seed, bool verbose);
+struct scenario *case_dead_connection(uint64_t seed, bool verbose);
+
+#endif

@@ -1,0 +1,195 @@
+/* Directed scenarios about answers that do not come, or come late. */
+#include <errno.h>
+#include <string.h>
+
+#include "sim/cases.h"
+
+#define MIB (1u << 20)
+
+/* ---- cancel with a server that never answers; the late write lands, and damages nobody */
+
+static bool write_is_stuck(struct scenario *s)
+{
+        struct device *to = &s->devices[1];
+
+        return to->n_ops >= 2 && to->ops[to->n_ops - 1]->op == IO_WRITE &&
+               to->ops[to->n_ops - 1]->settled_moment == 0 &&
+               s->world.now_ns > to->ops[to->n_ops - 1]->sent_ns + 100 * MS_NS;
+}
+
+static bool cancelled_has_ended(struct scenario *s)
+{
+        return s->jobs[0].check->state == CHECK_TERMINAL;
+}
+
+/* Whether a write of the first job landed after it was given up, and before the second job wrote. */
+static bool landed_late(const struct device *to)
+{
+        uint64_t last_late = 0, first_second = UINT64_MAX;
+
+        for (unsigned i = 0; i < to->n_ops; i++) {
+                const struct device_op *op = to->ops[i];
+
+                if (op->op != IO_WRITE)
+                        continue;
+                if (op->unanswered && op->applied_moment > op->settled_moment)
+                        last_late = op->applied_moment > last_late ? op->applied_moment : last_late;
+                else if (op->jobs_mask == 2 && op->sent_moment < first_second)
+                        first_second = op->sent_moment;
+        }
+        return last_late > 0 && last_late < first_second;
+}
+
+struct scenario *case_late_write_after_cancel(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 2, verbose);
+        struct device_config config = case_device(MIB);
+        struct scenario_job *cancelled, *second;
+        struct engine_job_view view;
+        struct wish wish;
+        uint64_t cancel_ns;
+
+        scenario_device(s, &config);
+        config.silent_from_op = 2;
+        config.lands_late = true;
+        config.multi_conn = false;
+        s->config.command_timeout_ns = 1000 * SECOND_NS;
+        scenario_device(s, &config);
+        config = case_device(MIB);
+        scenario_device(s, &config); /* the second job's source: other data */
+        scenario_device(s, &config); /* and another destination */
+        scenario_start(s);
+        scenario_client(s, "user", 16);
+        wish = case_copy(0, 0, 1);
+        cancelled = scenario_submit(s, &wish);
+        scenario_run(s, write_is_stuck, "a write that is not answered");
+        if (s->world.failed)
+                return s;
+
+        cancel_ns = s->world.now_ns;
+        scenario_cancel(cancelled);
+        scenario_run(s, cancelled_has_ended, "the completion of a cancelled job");
+        if (s->world.failed)
+                return s;
+        case_expect(s, cancelled->check->end == JOB_CANCELLED);
+        case_expect(s, cancelled->check->results[0].ledger.indeterminate > 0);
+        case_expect(s, s->world.now_ns < cancel_ns + s->config.cancel_grace_ns + SECOND_NS);
+        case_expect(s, engine_job_get(s->engine, cancelled->check->id, &view) == 0 && view.draining);
+
+        s->devices[1].config.silent_from_op = 0;
+        wish = case_copy(0, 2, 1); /* on the locked range */
+        wish.expect_completed = true;
+        second = scenario_submit(s, &wish);
+        wish = case_copy(0, 2, 3); /* elsewhere, but with the same reservation: the checker counts pages */
+        wish.expect_completed = true;
+        scenario_submit(s, &wish);
+        scenario_run_for(s, SECOND_NS);
+        if (s->world.failed)
+                return s;
+        case_expect(s, second->check->state == CHECK_ACCEPTED);
+        case_expect(s, engine_job_get(s->engine, second->check->id, &view) == 0 &&
+                           view.state == JOB_WAITING && view.reason[0] != '\0');
+        scenario_run(s, scenario_all_ended, "the second job");
+        if (s->world.failed)
+                return s;
+        case_expect(s, second->check->end == JOB_COMPLETED);
+        case_expect(s, landed_late(&s->devices[1]));
+        case_expect(s, memcmp(s->devices[1].cache, s->devices[2].cache, MIB) == 0);
+        scenario_end(s);
+        return s;
+}
+
+/* ---- every phase of a device falls silent; the other job on the lanes does not notice */
+
+static const enum io_op phases[] = {IO_READ, IO_WRITE, IO_ZERO, IO_FLUSH, IO_EXTENTS};
+
+struct scenario *case_silent_device_times_out(uint64_t seed, bool verbose)
+{
+        enum io_op phase = phases[seed % (sizeof phases / sizeof phases[0])];
+        bool source = phase == IO_READ || phase == IO_EXTENTS;
+        struct scenario *s = scenario_new(seed, 2, verbose);
+        struct device_config config = case_device(MIB);
+        struct scenario_job *stalled, *other;
+        const struct check_job *check;
+        struct wish wish;
+        uint64_t start_ns;
+
+        s->config.command_timeout_ns = 5 * SECOND_NS;
+        for (unsigned i = 0; i < 4; i++)
+                scenario_device(s, &config);
+        s->devices[source ? 0 : 1].config.silent_ops = 1u << phase;
+        scenario_start(s);
+        scenario_client(s, "user", 256);
+        wish = case_copy(0, 0, 1);
+        wish.operation = phase == IO_ZERO ? COPY_OPERATION_ZERO : COPY_OPERATION_COPY;
+        wish.options.no_extents = phase != IO_EXTENTS;
+        wish.to[0].count_sectors = MIB / IO_SECTOR_BYTES;
+        stalled = scenario_submit(s, &wish);
+        wish = case_copy(0, 2, 3);
+        wish.expect_completed = true;
+        other = scenario_submit(s, &wish);
+        start_ns = s->world.now_ns;
+        scenario_run(s, scenario_all_ended, "both jobs");
+        if (s->world.failed)
+                return s;
+
+        check = stalled->check;
+        case_expect(s, other->ended_ns < start_ns + SECOND_NS);
+        case_expect(s, check->end_ns < start_ns + s->config.command_timeout_ns + s->config.cancel_grace_ns +
+                                           2 * SECOND_NS);
+        case_expect(s, check->end_ns >= start_ns + s->config.command_timeout_ns);
+        if (phase == IO_EXTENTS) /* a hint: the job goes on without */
+                case_expect(s, check->end == JOB_COMPLETED || check->source_error.class == KC_CLASS_TIMEOUT);
+        else if (source)
+                case_expect(s, check->end == JOB_FAILED && check->source_error.class == KC_CLASS_TIMEOUT);
+        else
+                case_expect(s, check->end == JOB_FAILED &&
+                                   check->results[0].error.error.class == KC_CLASS_TIMEOUT &&
+                                   check->results[0].ledger.indeterminate > 0);
+        scenario_end(s);
+        return s;
+}
+
+/* ---- a device with one connection, used from every lane, loses it */
+
+struct scenario *case_dead_connection(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 4, verbose);
+        struct device_config config = case_device(MIB);
+        struct scenario_job *jobs[4], *later;
+        struct wish wish;
+        unsigned n_failed = 0;
+
+        for (unsigned i = 0; i < 4; i++)
+                scenario_device(s, &config);
+        config.size_bytes = 4 * MIB;
+        config.multi_conn = false;
+        config.admits_one = true;
+        config.lose_at_op = 10;
+        scenario_device(s, &config);
+        scenario_start(s);
+        scenario_client(s, "user", 256);
+        for (unsigned i = 0; i < 4; i++) {
+                wish = case_copy(0, i, 4);
+                wish.to[0].sector = i * (MIB / IO_SECTOR_BYTES);
+                jobs[i] = scenario_submit(s, &wish);
+        }
+        scenario_run(s, scenario_all_ended, "the jobs of a connection that is lost");
+        if (s->world.failed)
+                return s;
+        for (unsigned i = 0; i < 4; i++)
+                if (jobs[i]->check->end == JOB_FAILED) {
+                        n_failed++;
+                        case_expect(s, jobs[i]->check->results[0].error.error.class == KC_CLASS_TRANSPORT);
+                }
+        case_expect(s, n_failed > 0);
+        wish = case_copy(0, 0, 4);
+        wish.expect_accepted = wish.expect_completed = true;
+        later = scenario_submit(s, &wish);
+        scenario_run(s, scenario_all_ended, "a job after that");
+        if (s->world.failed)
+                return s;
+        case_expect(s, later->check->end == JOB_COMPLETED);
+        scenario_end(s);
+        return s;
+}

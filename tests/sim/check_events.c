@@ -1,0 +1,284 @@
+/* The checker's part for what the engine says: acceptances, refusals, events. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "sim/checker.h"
+
+static void fail_job(struct checker *checker, const struct check_job *job, const char *what, uint64_t detail)
+{
+        world_fail(
+            checker->world, "job %u (id %" PRIu64 "): %s (%" PRIu64 ")", job->index, job->id, what, detail);
+}
+
+/* ---- regions at the moment of a completion */
+
+/* No other live job changes what this one read or wrote, so that the contents can be looked at now. */
+static bool undisturbed(const struct checker *checker, const struct check_job *job, unsigned to)
+{
+        for (unsigned j = 0; j < checker->n_jobs; j++) {
+                const struct check_job *other = &checker->jobs[j];
+
+                if (other == job || !check_live(other))
+                        continue;
+                for (unsigned i = 0; i < other->n_to; i++)
+                        if (other->to[i].device == job->from.device ||
+                            other->to[i].device == job->to[to].device)
+                                return false;
+        }
+        return true;
+}
+
+static bool equal(const struct check_job *job, const struct check_region *to, const unsigned char *contents)
+{
+        const unsigned char *at = contents + to->start_bytes;
+
+        if (job->operation == COPY_OPERATION_ZERO)
+                return job->length_bytes == 0 ||
+                       (at[0] == 0 && memcmp(at, at + 1, job->length_bytes - 1) == 0);
+        return memcmp(job->from.device->cache + job->from.start_bytes, at, job->length_bytes) == 0;
+}
+
+static void check_contents(struct checker *checker, const struct check_job *job, unsigned i)
+{
+        const struct check_region *to = &job->to[i];
+        const struct job_destination_result *result = &job->results[i];
+
+        if (to->device == NULL || job->write_err >> i & 1 || !undisturbed(checker, job, i))
+                return;
+        if (!equal(job, to, to->device->cache)) {
+                checker->n_wrong_data++;
+                if (!checker->expect_wrong_data)
+                        fail_job(checker, job, "complete, but the regions differ; destination", i);
+        } else if (result->durable && !equal(job, to, to->device->stable)) {
+                fail_job(checker, job, "said to be durable, but a power cut loses it; destination", i);
+        }
+}
+
+/* A local descriptor for writing is closed before the completion is sent. */
+static void check_let_go(struct checker *checker, const struct check_job *job, unsigned i)
+{
+        struct device *device = job->to[i].device;
+
+        /* of a job that failed or was cancelled, answers may still be out */
+        if (job->end != JOB_COMPLETED || device == NULL || device->config.keep_idle_ms > 0 ||
+            device->n_open_write == 0)
+                return;
+        for (unsigned j = 0; j < checker->n_jobs; j++)
+                for (unsigned k = 0; k < checker->jobs[j].n_to; k++)
+                        if (check_live(&checker->jobs[j]) && (checker->jobs[j].to[k].device == device ||
+                                                                 checker->jobs[j].to[k].device == NULL))
+                                return; /* it uses the device too, or may (nobody's region) */
+        if (!checker->handles_open && checker->close_is_quick)
+                fail_job(checker, job, "completed, but its device is still open for writing; destination", i);
+}
+
+/* ---- what the terminal event says */
+
+static bool wants_durable(const struct check_job *job, unsigned i)
+{
+        const struct device *device = job->to[i].device;
+
+        if (device == NULL || job->length_bytes == 0)
+                return false;
+        switch (job->options.durability) {
+        case COPY_DURABILITY_NONE:
+                return false;
+        case COPY_DURABILITY_FLUSH:
+                return device->config.can_flush;
+        default:
+                return device->config.can_fua || device->config.can_flush;
+        }
+}
+
+static bool error_told(const struct job_error *error)
+{
+        return error->error.code < 0 && error->error.class != KC_CLASS_NONE &&
+               error->error.message[0] != '\0';
+}
+
+static void check_destination(struct checker *checker, const struct check_job *job, unsigned i)
+{
+        const struct job_destination_result *result = &job->results[i];
+        const struct job_ledger *ledger = &result->ledger;
+        bool bit = job->write_err >> i & 1;
+
+        if (ledger->copied + ledger->zeroed + ledger->skipped + ledger->indeterminate + ledger->untouched !=
+            job->length_bytes)
+                fail_job(checker, job, "the five numbers do not add up; destination", i);
+        if (bit != (result->error.error.code != 0))
+                fail_job(checker, job, "write_err bit and error disagree; destination", i);
+        if (bit && !error_told(&result->error))
+                fail_job(checker, job, "an error without class, code or message; destination", i);
+        if (!bit && ledger->indeterminate + ledger->untouched > 0)
+                fail_job(checker, job, "complete, but not everything was written; destination", i);
+        if (result->durable && bit)
+                fail_job(checker, job, "durable with an error; destination", i);
+        if (job->durable && !result->durable)
+                fail_job(checker, job, "the job is durable, a destination is not", i);
+        if (!bit && !result->durable && wants_durable(job, i))
+                fail_job(checker, job, "complete without error, but not as durable as asked; destination", i);
+        if (ledger->skipped > 0 && !(job->options.zero_destinations >> i & 1))
+                fail_job(checker, job, "skipped what was not declared zero; destination", i);
+        if (!result->done)
+                fail_job(checker, job, "ended with a destination that has not; destination", i);
+}
+
+static void check_end_state(
+    struct checker *checker, const struct check_job *job, const struct job_result *result)
+{
+        bool errors = result->read_err || result->write_err != 0;
+
+        if (result->state != JOB_COMPLETED && result->state != JOB_FAILED && result->state != JOB_CANCELLED)
+                fail_job(checker, job, "a terminal event with a state that is not", result->state);
+        if (result->state == JOB_COMPLETED && errors)
+                fail_job(checker, job, "completed with errors", result->write_err);
+        if (result->state != JOB_COMPLETED && !errors)
+                fail_job(checker, job, "not completed, but no errors", result->state);
+        if (result->state == JOB_CANCELLED && !job->cancel_asked)
+                fail_job(checker, job, "cancelled, and nobody asked for it", 0);
+        if (result->state != JOB_COMPLETED && job->expect_completed && !job->cancel_asked)
+                fail_job(checker, job, "not completed, and nothing was wrong; state", result->state);
+        if (result->read_err != (result->source_error.error.code != 0))
+                fail_job(checker, job, "read_err and the source's error disagree", result->read_err);
+        if (result->n_destinations != job->n_to || result->length_bytes != job->length_bytes)
+                fail_job(checker, job, "the terminal event is of another job", result->length_bytes);
+        if (job->n_to < 64 && result->write_err >> job->n_to != 0)
+                fail_job(checker, job, "write_err has bits beyond the destinations", result->write_err);
+}
+
+static void end_job(struct checker *checker, struct check_job *job, const struct job_result *result)
+{
+        if (job->state == CHECK_TERMINAL) {
+                fail_job(checker, job, "a second terminal event", 0);
+                return;
+        }
+        job->state = CHECK_TERMINAL;
+        job->end = result->state;
+        job->end_ns = checker->world->now_ns;
+        job->read_err = result->read_err;
+        job->source_error = result->source_error.error;
+        job->durable = result->durable;
+        job->write_err = result->write_err;
+        check_end_state(checker, job, result);
+        for (unsigned i = 0; i < job->n_to && i < result->n_destinations; i++) {
+                job->results[i] = result->destinations[i];
+                check_destination(checker, job, i);
+                check_contents(checker, job, i);
+                check_let_go(checker, job, i);
+        }
+        world_say(checker->world, "job %u ended: state %d read_err %d write_err %" PRIx64 " %s", job->index,
+            (int)result->state, result->read_err, result->write_err, result->source_error.error.message);
+        for (unsigned i = 0; i < job->n_to && i < result->n_destinations; i++)
+                world_say(checker->world,
+                    "   to[%u] copied %" PRIu64 " zeroed %" PRIu64 " skipped %" PRIu64
+                    " indeterminate %" PRIu64 " untouched %" PRIu64 "%s%s %s",
+                    i, job->results[i].ledger.copied, job->results[i].ledger.zeroed,
+                    job->results[i].ledger.skipped, job->results[i].ledger.indeterminate,
+                    job->results[i].ledger.untouched, job->results[i].durable ? " durable" : "",
+                    job->results[i].detached ? " detached" : "", job->results[i].error.error.message);
+}
+
+static void destination_done(struct checker *checker, struct check_job *job, const struct job_event *event)
+{
+        if (event->index >= job->n_to || job->destination_done_ns[event->index] > 0) {
+                fail_job(checker, job, "DestinationDone twice or of none", event->index);
+                return;
+        }
+        job->destination_done_ns[event->index] = checker->world->now_ns;
+        world_say(checker->world, "job %u destination %u done", job->index, event->index);
+}
+
+static void check_progress(
+    struct checker *checker, const struct check_job *job, const struct job_event *event)
+{
+        for (unsigned i = 0; i < event->n_destinations; i++)
+                if (event->done_bytes[i] > job->length_bytes)
+                        fail_job(checker, job, "progress beyond the length", event->done_bytes[i]);
+}
+
+void checker_event(struct checker *checker, const struct job_event *event)
+{
+        struct check_job *job = NULL;
+
+        world_mix(checker->world, event->type + event->job_id * 16);
+        for (unsigned j = 0; j < checker->n_jobs; j++)
+                if (checker->jobs[j].id == event->job_id && checker->jobs[j].id != 0)
+                        job = &checker->jobs[j];
+        if (job == NULL) {
+                world_fail(checker->world, "an event (type %d) of job %" PRIu64 " before it was accepted",
+                    (int)event->type, event->job_id);
+                return;
+        }
+        if (job->state == CHECK_TERMINAL && event->type != JOB_EVENT_COMPLETION) {
+                fail_job(checker, job, "an event after the terminal one", event->type);
+                return;
+        }
+        switch (event->type) {
+        case JOB_EVENT_STATE:
+                world_say(checker->world, "job %u state %d %s", job->index, (int)event->state, event->reason);
+                break;
+        case JOB_EVENT_PROGRESS:
+                check_progress(checker, job, event);
+                break;
+        case JOB_EVENT_DESTINATION_DONE:
+                destination_done(checker, job, event);
+                break;
+        case JOB_EVENT_COMPLETION:
+                end_job(checker, job, event->result);
+                break;
+        }
+}
+
+/* ---- submission */
+
+struct check_job *checker_submitted(struct checker *checker, unsigned client, const struct copy_spec *spec)
+{
+        struct check_job *job = &checker->jobs[checker->n_jobs];
+
+        *job = (struct check_job){.state = CHECK_SUBMITTED,
+            .index = checker->n_jobs++,
+            .client = client,
+            .operation = spec->operation,
+            .options = spec->options,
+            .n_to = spec->n_to};
+        return job;
+}
+
+void checker_accepted(struct checker *checker, struct check_job *job, uint64_t id, uint64_t length_bytes)
+{
+        if (job->state != CHECK_SUBMITTED)
+                fail_job(checker, job, "accepted in state", job->state);
+        for (unsigned j = 0; j < checker->n_jobs; j++)
+                if (checker->jobs[j].id == id && &checker->jobs[j] != job)
+                        fail_job(checker, job, "its id was used before", id);
+        job->state = CHECK_ACCEPTED;
+        job->id = id;
+        if (length_bytes != job->length_bytes)
+                fail_job(checker, job, "accepted with another length", length_bytes);
+        world_say(checker->world, "job %u accepted as %" PRIu64 ", %" PRIu64 " bytes", job->index, id,
+            length_bytes);
+}
+
+void checker_refused(struct checker *checker, struct check_job *job, const struct engine_refusal *refusal)
+{
+        if (job->state != CHECK_SUBMITTED)
+                fail_job(checker, job, "refused in state", job->state);
+        job->state = CHECK_REFUSED;
+        if (refusal->error.code >= 0 || refusal->error.class == KC_CLASS_NONE ||
+            refusal->error.message[0] == '\0')
+                fail_job(checker, job, "refused without code, class or message", 0);
+        if (job->expect_accepted && !job->cancel_asked)
+                world_fail(checker->world, "job %u: refused, but nothing is wrong with it: %s: %s",
+                    job->index, refusal->field, refusal->error.message);
+        world_say(
+            checker->world, "job %u refused: %s: %s", job->index, refusal->field, refusal->error.message);
+}
+
+unsigned checker_n_live(const struct checker *checker)
+{
+        unsigned n = 0;
+
+        for (unsigned j = 0; j < checker->n_jobs; j++)
+                n += check_live(&checker->jobs[j]);
+        return n;
+}

@@ -1,0 +1,28 @@
+# [ nbdkit … ] is a captive server: started, copied from or to, and ended, with its process group.
+# labels: core
+source "$(dirname "$0")/../lib/functions.sh"
+requires nbdkit jq
+
+random_file "$tmp/src" 1M
+copy "$tmp/src" [ nbdkit --exit-with-parent memory 1M ]
+expect_done
+must_wait_for 5 none_left
+
+copy [ nbdkit --exit-with-parent file "$tmp/src" ] "$tmp/dst"
+expect_done
+same_bytes "$tmp/src" "$tmp/dst"
+must_wait_for 5 none_left
+
+truncate -s 1M "$tmp/dst2"
+copy [ nbdkit --exit-with-parent file "$tmp/src" ] [ nbdkit --exit-with-parent file "$tmp/dst2" ] "$tmp/dst3"
+expect_done
+same_bytes "$tmp/src" "$tmp/dst2"
+same_bytes "$tmp/src" "$tmp/dst3"
+must_wait_for 5 none_left
+
+# A server that does not start is said, not waited for; a bracket without end is a usage error.
+copy [ nbdkit --exit-with-parent no-such-plugin ] null:
+[ "$status" != 0 ] || fail "a captive server that did not start, and status 0"
+must_wait_for 5 none_left
+copy [ nbdkit memory 1M
+expect_status 2

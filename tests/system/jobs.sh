@@ -1,0 +1,44 @@
+# jobs, job, watch, wait, cancel and info, from another client than the one whose job it is.
+# labels: core
+source "$(dirname "$0")/../lib/functions.sh"
+requires nbdkit jq
+
+random_file "$tmp/src" 32M
+truncate -s 32M "$tmp/a"
+export_file "$tmp/a"
+start_kcopyd
+ctl info
+expect_status 0
+grep -qE 'io_uring|threads' "$out" || fail "info: $(cat "$out")"
+start_copy --rate 8388608 "$tmp/src" "$uri"
+must_wait_for 20 some_job '.state == "running"'
+job=$(kcopyctl --json jobs </dev/null | jq -s 'flatten | map(.jobs? // .) | flatten | .[0].job')
+ctl jobs
+expect_status 0
+grep -qE "(^|[^0-9])$job([^0-9]|\$)" "$out" || fail "jobs: $(cat "$out")"
+ctl job "$job"
+expect_status 0
+grep -q "$tmp/src" "$out" || fail "job: $(cat "$out")"
+kcopyctl --json watch "$job" </dev/null >"$tmp/watch" 2>&1 &
+watch_pid=$!
+cleanup_fn end_process $watch_pid
+must_wait_for 10 grep -q progress "$tmp/watch"
+kcopyctl wait "$job" </dev/null >"$tmp/wait" 2>&1 &
+wait_pid=$!
+cleanup_fn end_process $wait_pid
+ctl cancel "$job"
+expect_status 0
+end_copy "$copy_pid" "$copy_out" "$copy_errs"
+[ "$status" != 0 ] || fail "a cancelled copy, and status 0"
+expect '.state == "cancelled"'
+status=0
+wait $wait_pid || status=$?
+[ $status = 1 ] || fail "wait for a cancelled job ended with $status"
+# Terminal events can be asked for afterwards.
+ctl --json job "$job"
+expect_status 0
+grep -q cancelled "$out" || fail "job, afterwards: $(cat "$out")"
+ctl job 999999
+[ "$status" != 0 ] || fail "a job that does not exist, and status 0"
+ctl cancel 999999
+[ "$status" != 0 ] || fail "cancelled a job that does not exist"

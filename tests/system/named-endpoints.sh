@@ -1,0 +1,25 @@
+# Endpoints named in the configuration file stand for their devices.
+# labels: core
+source "$(dirname "$0")/../lib/functions.sh"
+requires nbdkit jq
+
+random_file "$tmp/src" 1M
+truncate -s 1M "$tmp/dst"
+export_file "$tmp/dst"
+printf '[endpoint gold]\ndevice = %s\n\n[endpoint copy]\ndevice = %s\n' "$tmp/src" "$uri" >"$tmp/kcopyd.conf"
+start_kcopyd --config "$tmp/kcopyd.conf"
+copy gold copy
+expect_done
+same_bytes "$tmp/src" "$tmp/dst"
+copy gold#0+8 copy#8+8
+expect_done
+ctl endpoints
+expect_status 0
+grep -q gold "$out" && grep -q copy "$out" || fail "endpoints: $(cat "$out")"
+copy gold silver
+expect_refused 'to\[0\]'
+
+printf '[no such section]\nx = y\n' >"$tmp/bad.conf"
+status=0
+timeout 10 kcopyd --listen "unix:$tmp/s" --config "$tmp/bad.conf" >"$out" 2>"$errs" </dev/null || status=$?
+[ $status != 0 ] && [ $status != 124 ] && [ -s "$errs" ] || fail "a bad configuration: status $status"

@@ -1,0 +1,45 @@
+# Regular files: made when they are missing, sized exactly without a region, grown but never cut with one; to
+# the last byte when the size is no multiple of 512.
+# labels: core
+source "$(dirname "$0")/../lib/functions.sh"
+requires jq
+
+start_kcopyd
+for size in 1 511 512 513 4097 1000003; do
+        random_file "$tmp/src" $size
+        copy "$tmp/src" "$tmp/new-$size"
+        expect_done
+        expect ".length_bytes == $size" '.durable'
+        same_bytes "$tmp/src" "$tmp/new-$size"
+done
+
+# A longer destination is cut to the source's size when no region was given …
+random_file "$tmp/long" 2M
+copy "$tmp/src" "$tmp/long"
+expect_done
+same_bytes "$tmp/src" "$tmp/long"
+
+# … and kept, apart from the region, when one was.
+random_file "$tmp/long" 2M
+cp "$tmp/long" "$tmp/was"
+copy "$tmp/src#0+8" "$tmp/long#16+8"
+expect_done
+[ "$(size_bytes "$tmp/long")" = 2097152 ] || fail "a region cut the file"
+same_bytes "$tmp/was" "$tmp/long" 8192
+same_bytes "$tmp/src" "$tmp/long" 4096 0 8192
+same_bytes "$tmp/was" "$tmp/long" $((2097152 - 12288)) 12288 12288
+
+# A region past the end makes the file grow.
+random_file "$tmp/short" 1024
+cp "$tmp/short" "$tmp/was"
+copy "$tmp/src#0+8" "$tmp/short#8+8"
+expect_done
+[ "$(size_bytes "$tmp/short")" = 8192 ] || fail "grew to $(size_bytes "$tmp/short")"
+same_bytes "$tmp/was" "$tmp/short" 1024
+same_bytes "$tmp/src" "$tmp/short" 4096 0 4096
+
+# There is nothing to copy in an empty one: said, and no file made.
+: >"$tmp/empty"
+copy "$tmp/empty" "$tmp/empty-copy"
+expect_refused 'from' 'empty'
+[ ! -e "$tmp/empty-copy" ] || fail "a refused job made its file"

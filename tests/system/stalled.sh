@@ -1,0 +1,75 @@
+# Each phase of an endpoint stalls once: the job ends in time with the right class on the right endpoint, and a
+# second job on the same lane is unaffected meanwhile.
+# labels: core
+# limit: 90
+# variants: greeting option tls read write zero flush extents disconnect
+source "$(dirname "$0")/../lib/functions.sh"
+requires nbdkit jq
+
+random_file "$tmp/src" 1M
+truncate -s 1M "$tmp/stalling" "$tmp/well"
+cp "$tmp/src" "$tmp/held"
+start_kcopyd --quarantine 3 --lanes 1 --open-timeout 3
+export_file "$tmp/well"
+well=$uri
+start_peer --file "$tmp/held" --stall "$1"
+bad=$uri
+if [ "$1" = tls ]; then
+        requires psktool
+        psktool -u alice -p "$tmp/keys.psk" >/dev/null 2>&1
+        bad="nbds+unix://alice@/?socket=$sock&tls-psk-file=$tmp/keys.psk"
+fi
+
+began=$(now_ms)
+case $1 in
+read | extents) start_copy --timeout 2 "$bad" "$tmp/new" ;;
+zero)
+        next_name copy
+        copy_out=$tmp/$name.out copy_errs=$tmp/$name.errs
+        truncate -s 1M "$tmp/zeroes"
+        kcopyctl --json copy --timeout 2 "$tmp/zeroes" "$bad" >"$copy_out" 2>"$copy_errs" </dev/null &
+        copy_pid=$!
+        ;;
+*) start_copy --timeout 2 "$tmp/src" "$bad" ;;
+esac
+
+# The second job, on the only lane there is.
+second=$(now_ms)
+copy "$tmp/src" "$well"
+expect_done
+second=$(($(now_ms) - second))
+same_bytes "$tmp/src" "$tmp/well"
+[ $second -lt 4000 ] || fail "the second job took $second ms"
+
+end_copy "$copy_pid" "$copy_out" "$copy_errs"
+took=$(($(now_ms) - began))
+case $1 in
+disconnect)
+        # Everything was answered; how long the server takes to hang up is no concern of the job's.
+        expect_done
+        [ $took -lt 5000 ] || fail "waited $took ms for a server to hang up"
+        ;;
+extents)
+        # Extents are hints. A server that does not answer them is still a server that does not answer.
+        [ "$status" = 0 ] || expect '.source.error.class == "timeout"'
+        [ $took -lt 30000 ] || fail "took $took ms"
+        ;;
+greeting | option | tls)
+        # Before anything could be validated: refused, in time.
+        expect_status 3
+        grep -qiE 'timed? ?out|ETIMEDOUT|within' "$errs" || fail "no word of the time: $(cat "$errs")"
+        [ $took -ge 2500 ] && [ $took -lt 12000 ] || fail "took $took ms"
+        ;;
+read)
+        expect_status 1
+        expect '.state == "failed"' 're' '.source.error.class == "timeout"' '.source.error.errno == "ETIMEDOUT"'
+        [ $took -ge 1900 ] && [ $took -lt 15000 ] || fail "took $took ms"
+        ;;
+*)
+        expect_status 1
+        expect '.state == "failed"' '.write_err == [0]' 'd(0).error.class == "timeout"' \
+                'd(0).error.errno == "ETIMEDOUT"' '(re | not)' '.durable == false'
+        [ $took -ge 1900 ] && [ $took -lt 15000 ] || fail "took $took ms"
+        ;;
+esac
+end_process "$pid" KILL

@@ -1,0 +1,53 @@
+# Command-line mistakes: usage on standard error, nothing on standard output, status 2.
+# labels: core
+source "$(dirname "$0")/../lib/functions.sh"
+requires jq
+
+random_file "$tmp/src" 4096
+wrong() {
+        ctl "$@"
+        expect_status 2
+        [ -s "$errs" ] || fail "nothing on standard error: kcopyctl $*"
+        [ ! -s "$out" ] || fail "on standard output: $(cat "$out")"
+        [ ! -e "$tmp/new" ] || fail "kcopyctl $* made a file"
+}
+wrong
+wrong no-such-command
+wrong copy
+wrong copy "$tmp/src"
+wrong copy --no-such-option "$tmp/src" "$tmp/new"
+wrong copy --on-error maybe "$tmp/src" "$tmp/new"
+wrong copy --durability some "$tmp/src" "$tmp/new"
+wrong copy --rate fast "$tmp/src" "$tmp/new"
+wrong copy --progress loud "$tmp/src" "$tmp/new"
+wrong copy --pages none "$tmp/src" "$tmp/new"
+wrong copy --timeout soon "$tmp/src" "$tmp/new"
+wrong zero
+wrong cancel
+wrong cancel seven
+wrong job
+wrong wait
+wrong --server carrier-pigeon:/coop jobs
+
+ctl --help
+expect_status 0
+grep -q copy "$out" || fail "--help does not say what there is"
+ctl --version
+expect_status 0
+
+# The daemon's own.
+daemon_wrong() {
+        status=0
+        timeout 10 kcopyd --listen "unix:$tmp/s" "$@" >"$out" 2>"$errs" </dev/null || status=$?
+        grep -q '^kcopyd: ' "$errs" || fail "kcopyd $*: says $(cat "$errs")"
+        [ ! -e "$tmp/s" ] || fail "kcopyd $*: it listened"
+}
+for mistake in --no-such-option "--pages none" "--pages 0" "--lanes 0" "--io maybe" "--drain-timeout never" extra; do
+        # shellcheck disable=SC2086
+        daemon_wrong $mistake
+        expect_status 2
+done
+daemon_wrong --listen pigeon:1
+[ "$status" = 1 ] || [ "$status" = 2 ] || fail "status $status"
+daemon_wrong --config "$tmp/none"
+[ "$status" = 1 ] || [ "$status" = 2 ] || fail "status $status"

@@ -1,0 +1,231 @@
+/* Regions and sizes as written on the command line.
+ * links: kcopyctl_parts */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "ctl/region.h"
+#include "ctl/units.h"
+
+struct row {
+        const char *text;
+        const char *device; /* NULL: it is refused */
+        uint64_t sector, count_sectors;
+        const char *reason; /* refused: part of it */
+};
+
+static void check(const struct row *rows, size_t n, enum region_names names)
+{
+        for (size_t i = 0; i < n; i++) {
+                char reason[REGION_REASON_BYTES] = "";
+                struct region region;
+                bool good = region_parse(rows[i].text, names, "/here", &region, reason);
+
+                if (good != (rows[i].device != NULL))
+                        fail_msg("%s: %s", rows[i].text, good ? "is taken" : reason);
+                if (!good) {
+                        if (!strstr(reason, rows[i].reason))
+                                fail_msg("%s: %s", rows[i].text, reason);
+                        continue;
+                }
+                assert_string_equal(region.device, rows[i].device);
+                assert_int_equal(region.sector, rows[i].sector);
+                assert_int_equal(region.count_sectors, rows[i].count_sectors);
+                region_done(&region);
+        }
+}
+#define CHECK(rows, names) check(rows, sizeof(rows) / sizeof(rows[0]), names)
+
+static void test_plain_numbers_are_sectors(void **state)
+{
+        static const struct row ROWS[] = {
+            {"/dev/x", "/dev/x", 0, 0, NULL},
+            {"/dev/x#0+0", "/dev/x", 0, 0, NULL},
+            {"/dev/x#7+1", "/dev/x", 7, 1, NULL},
+            {"/dev/x#007+010", "/dev/x", 7, 10, NULL},
+            {"/dev/x#18014398509481983+0", "/dev/x", 18014398509481983u, 0, NULL},
+        };
+
+        CHECK(ROWS, REGION_BARE_IS_FILE);
+}
+
+static void test_units_are_bytes_in_powers_of_1024(void **state)
+{
+        static const struct row ROWS[] = {
+            {"/d#512B+1024B", "/d", 1, 2, NULL},
+            {"/d#1K+1KiB", "/d", 2, 2, NULL},
+            {"/d#1M+1MiB", "/d", 2048, 2048, NULL},
+            {"/d#1G+1GiB", "/d", 2097152, 2097152, NULL},
+            {"/d#1T+1TiB", "/d", 2147483648u, 2147483648u, NULL},
+            {"/d#1MiB+8", "/d", 2048, 8, NULL},
+            {"/d#0B+0B", "/d", 0, 0, NULL},
+        };
+
+        CHECK(ROWS, REGION_BARE_IS_FILE);
+}
+
+static void test_a_tail_of_another_form_belongs_to_the_name(void **state)
+{
+        static const struct row ROWS[] = {
+            {"/d#", "/d#", 0, 0, NULL},
+            {"/d#1", "/d#1", 0, 0, NULL},
+            {"/d#1+", "/d#1+", 0, 0, NULL},
+            {"/d#+1", "/d#+1", 0, 0, NULL},
+            {"/d#1+2+3", "/d#1+2+3", 0, 0, NULL},
+            {"/d#1 +2", "/d#1 +2", 0, 0, NULL},
+            {"/d#-1+2", "/d#-1+2", 0, 0, NULL},
+            {"/d#1k+2", "/d#1k+2", 0, 0, NULL},
+            {"/d#1MB+2", "/d#1MB+2", 0, 0, NULL},
+            {"/d#0x1+2", "/d#0x1+2", 0, 0, NULL},
+            {"/d#1.5M+2", "/d#1.5M+2", 0, 0, NULL},
+            {"/d#1+2/e", "/d#1+2/e", 0, 0, NULL},
+            {"/d#1+2#3+4", "/d#1+2", 3, 4, NULL}, /* the last one counts */
+            {"/d#1+2#x", "/d#1+2#x", 0, 0, NULL},
+            {"/a b\n#1+2", "/a b\n", 1, 2, NULL},
+        };
+
+        CHECK(ROWS, REGION_BARE_IS_FILE);
+}
+
+static void test_numbers_that_cannot_be_are_refused(void **state)
+{
+        static const struct row ROWS[] = {
+            {"/d#1B+1", NULL, 0, 0, "start is no multiple"},
+            {"/d#1+513B", NULL, 0, 0, "count is no multiple"},
+            {"/d#18014398509481984+0", NULL, 0, 0, "start is too large"},
+            {"/d#0+99999999999999999999999", NULL, 0, 0, "count is too large"},
+            {"/d#18446744073709551616+1", NULL, 0, 0, "start is too large"},
+            {"/d#8388608T+1", NULL, 0, 0, "start is too large"},
+            {"/d#18014398509481983+1", NULL, 0, 0, "beyond any device"},
+            {"", NULL, 0, 0, "a device is needed"},
+            {"#1+2", NULL, 0, 0, "a device is needed"},
+            {"file:", NULL, 0, 0, "needs a name"},
+        };
+
+        CHECK(ROWS, REGION_BARE_IS_FILE);
+}
+
+static void test_names_become_absolute(void **state)
+{
+        static const struct row ROWS[] = {
+            {"disk.img", "/here/disk.img", 0, 0, NULL},
+            {"a/b#1+2", "/here/a/b", 1, 2, NULL},
+            {"./a", "/here/./a", 0, 0, NULL},
+            {"null:", "null:", 0, 0, NULL},
+            {"null:x", "/here/null:x", 0, 0, NULL},
+            {"nbd://h:1/e", "nbd://h:1/e", 0, 0, NULL},
+            {"nbd+unix:///?socket=/s#4+4", "nbd+unix:///?socket=/s", 4, 4, NULL},
+            {"1bd://x", "/here/1bd://x", 0, 0, NULL},
+            {"file:disk.img", "/here/disk.img", 0, 0, NULL},
+            {"file:/d#1+2", "/d#1+2", 0, 0, NULL},
+            {"file:nbd://x", "/here/nbd://x", 0, 0, NULL},
+            {"file:null:", "/here/null:", 0, 0, NULL},
+            {"file:///d", "///d", 0, 0, NULL},
+        };
+
+        CHECK(ROWS, REGION_BARE_IS_FILE);
+}
+
+static void test_a_servers_endpoint_is_a_bare_word(void **state)
+{
+        static const struct row ROWS[] = {
+            {"vm1", "vm1", 0, 0, NULL},
+            {"vm1#8+8", "vm1", 8, 8, NULL},
+            {"./vm1", "/here/./vm1", 0, 0, NULL},
+            {"file:vm1", "/here/vm1", 0, 0, NULL},
+            {"/vm1", "/vm1", 0, 0, NULL},
+        };
+
+        CHECK(ROWS, REGION_BARE_IS_ENDPOINT);
+}
+
+static void test_the_current_folder_is_the_default(void **state)
+{
+        char reason[REGION_REASON_BYTES], *here = getcwd(NULL, 0);
+        struct region region;
+
+        assert_true(region_parse("x", REGION_BARE_IS_FILE, NULL, &region, reason));
+        assert_int_equal(strncmp(region.device, here, strlen(here)), 0);
+        region_done(&region);
+        assert_true(region_parse("x", REGION_BARE_IS_FILE, "/", &region, reason));
+        assert_string_equal(region.device, "/x");
+        region_done(&region);
+        free(here);
+}
+
+static void test_a_tail_alone(void **state)
+{
+        char reason[REGION_REASON_BYTES];
+        uint64_t sector = 9, count = 9;
+
+        assert_true(region_parse_tail("", &sector, &count, reason));
+        assert_int_equal(sector + count, 0);
+        assert_true(region_parse_tail("#1K+2", &sector, &count, reason));
+        assert_int_equal(sector, 2);
+        assert_int_equal(count, 2);
+        assert_false(region_parse_tail("x", &sector, &count, reason));
+        assert_false(region_parse_tail("#1", &sector, &count, reason));
+        assert_false(region_parse_tail("#1B+1", &sector, &count, reason));
+}
+
+static void test_sizes_are_printed_as_people_read_them(void **state)
+{
+        static const struct {
+                uint64_t bytes;
+                const char *text;
+        } ROWS[] = {
+            {0, "0 B"},
+            {1023, "1023 B"},
+            {1024, "1.0 KiB"},
+            {1536, "1.5 KiB"},
+            {1024 * 1024 - 1, "1.0 MiB"},
+            {120u << 20, "120 MiB"},
+            {1u << 30, "1.0 GiB"},
+            {UINT64_MAX, "16.0 EiB"},
+        };
+        char text[UNITS_TEXT_BYTES];
+
+        for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++)
+                assert_string_equal(units_format(ROWS[i].bytes, text), ROWS[i].text);
+        assert_string_equal(units_format_duration(7, text), "0:07");
+        assert_string_equal(units_format_duration(3600 * 3 + 25 * 60 + 1, text), "3:25:01");
+        assert_string_equal(units_format_duration(UINT64_MAX, text), "?");
+}
+
+static void test_seconds_may_have_a_fraction(void **state)
+{
+        uint64_t ms = 0;
+
+        assert_true(units_parse_seconds_ms("30", &ms) && ms == 30000);
+        assert_true(units_parse_seconds_ms("0.25", &ms) && ms == 250);
+        assert_true(units_parse_seconds_ms(".5", &ms) && ms == 500);
+        assert_false(units_parse_seconds_ms("", &ms));
+        assert_false(units_parse_seconds_ms(".", &ms));
+        assert_false(units_parse_seconds_ms("0", &ms));
+        assert_false(units_parse_seconds_ms("-1", &ms));
+        assert_false(units_parse_seconds_ms("5s", &ms));
+        assert_false(units_parse_seconds_ms("99999999999999999999999", &ms));
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_plain_numbers_are_sectors),
+            cmocka_unit_test(test_units_are_bytes_in_powers_of_1024),
+            cmocka_unit_test(test_a_tail_of_another_form_belongs_to_the_name),
+            cmocka_unit_test(test_numbers_that_cannot_be_are_refused),
+            cmocka_unit_test(test_names_become_absolute),
+            cmocka_unit_test(test_a_servers_endpoint_is_a_bare_word),
+            cmocka_unit_test(test_the_current_folder_is_the_default),
+            cmocka_unit_test(test_a_tail_alone),
+            cmocka_unit_test(test_sizes_are_printed_as_people_read_them),
+            cmocka_unit_test(test_seconds_may_have_a_fraction),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

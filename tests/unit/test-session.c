@@ -1,0 +1,484 @@
+/* A session over a socket pair, above an engine that does what the test says: answers, order, batching,
+ * backpressure, and every way in which a connection ends.
+ * links: kc_rpc */
+#include "lib/session-fixture.h"
+
+/* ---- tests: requests and answers */
+
+static void events_of_a_job_follow_its_acceptance_and_end_with_its_completion(void **state)
+{
+        struct fixture *f = *state;
+        Kcopy__V1__ServerMessage *message;
+        struct fake_job *job;
+        uint64_t request, id;
+
+        hello(f, &f->peer);
+        request = put_copy(f, &f->peer, "/destination");
+        WAIT_FOR(f, f->engine->n_submitted == 1);
+        fake_accept_all(f->engine);
+        job = fake_job_get(f->engine, 1);
+        job->state = JOB_RUNNING;
+        fake_emit(f->engine, job, JOB_EVENT_STATE, 0);
+        fake_emit(f->engine, job, JOB_EVENT_PROGRESS, 0);
+        message = GET(f, &f->peer, ACCEPTED);
+        assert_int_equal(message->request_id, request);
+        id = message->accepted->job;
+        drop(message);
+        message = GET(f, &f->peer, STATE_CHANGE);
+        assert_int_equal(message->request_id, 0);
+        assert_int_equal(message->state_change->job, id);
+        assert_int_equal(message->state_change->state, JOB_RUNNING);
+        drop(message);
+        drop(GET(f, &f->peer, PROGRESS));
+        fake_emit(f->engine, job, JOB_EVENT_DESTINATION_DONE, 0);
+        drop(GET(f, &f->peer, DESTINATION_DONE));
+        fake_complete(f->engine, job, JOB_FAILED, 1);
+        message = GET(f, &f->peer, COMPLETION);
+        assert_int_equal(message->completion->job, id);
+        assert_memory_equal(message->completion->context.data, "ctx", 3);
+        assert_int_equal(message->completion->write_err, 1);
+        assert_string_equal(message->completion->destinations[0]->error->errno_name, "EIO");
+        drop(message);
+        expect_silence(f, &f->peer);
+}
+
+static void progress_coalesces_and_a_completion_says_the_rest(void **state)
+{
+        struct fixture *f = *state;
+
+        hello(f, &f->peer);
+        put_copy(f, &f->peer, "/destination");
+        WAIT_FOR(f, f->engine->n_submitted == 1);
+        fake_accept_all(f->engine);
+        accepted_job(f, &f->peer);
+        for (unsigned i = 0; i < 100; i++)
+                fake_emit(f->engine, fake_job_get(f->engine, 1), JOB_EVENT_PROGRESS, 0);
+        drop(GET(f, &f->peer, PROGRESS));
+        expect_silence(f, &f->peer);
+        fake_emit(f->engine, fake_job_get(f->engine, 1), JOB_EVENT_PROGRESS, 0);
+        fake_complete_all(f->engine);
+        drop(GET(f, &f->peer, COMPLETION));
+        expect_silence(f, &f->peer);
+}
+
+static void a_refused_job_leaves_the_connection_and_its_slot(void **state)
+{
+        struct fixture *f = *state;
+        Kcopy__V1__ServerMessage *message;
+
+        hello(f, &f->peer);
+        put_copy(f, &f->peer, "refuse:");
+        WAIT_FOR(f, f->engine->n_submitted == 1);
+        fake_accept_all(f->engine);
+        message = GET(f, &f->peer, REFUSED);
+        assert_string_equal(message->refused->field, "to[0]");
+        assert_true(message->refused->has_limit);
+        assert_int_equal(message->refused->limit, 7);
+        drop(message);
+        expect_silence(f, &f->peer);
+}
+
+static void a_batch_is_answered_at_once_and_completes_in_few_frames(void **state)
+{
+        struct fixture *f = *state;
+        Kcopy__V1__ServerMessage *message;
+        size_t n = 0, frames = 0;
+        const unsigned n_jobs = 512;
+
+        hello(f, &f->peer);
+        put_many(f, &f->peer, n_jobs, "/d");
+        WAIT_FOR(f, f->engine->n_submitted == n_jobs);
+        /* what happens before the last answer waits for AcceptedMany */
+        for (unsigned i = 0; i < n_jobs - 1; i++)
+                fake_accept_one(f->engine);
+        fake_complete_all(f->engine);
+        expect_silence(f, &f->peer);
+        fake_accept_one(f->engine);
+        message = GET(f, &f->peer, ACCEPTED_MANY);
+        assert_int_equal(message->accepted_many->n_answers, n_jobs);
+        for (size_t i = 0; i < n_jobs; i++)
+                assert_int_equal(message->accepted_many->answers[i]->job, i + 1);
+        drop(message);
+        fake_complete_all(f->engine);
+        for (; n < n_jobs; frames++) {
+                message = GET(f, &f->peer, COMPLETIONS);
+                for (size_t i = 0; i < message->completions->n_completions; i++)
+                        assert_int_equal(message->completions->completions[i]->job, ++n);
+                drop(message);
+        }
+        assert_int_equal(n, n_jobs);
+        assert_true(frames <= 3);
+        expect_silence(f, &f->peer);
+}
+
+static void a_batch_of_refusals_fits_one_frame(void **state)
+{
+        struct fixture *f = *state;
+        Kcopy__V1__ServerMessage *message;
+
+        hello(f, &f->peer);
+        put_many(f, &f->peer, 512, "");
+        message = GET(f, &f->peer, ACCEPTED_MANY);
+        assert_int_equal(message->accepted_many->n_answers, 512);
+        assert_string_equal(message->accepted_many->answers[511]->refused->field, "to[0].name");
+        drop(message);
+        put_many(f, &f->peer, 512, "refuse:");
+        WAIT_FOR(f, f->engine->n_submitted == 512);
+        fake_accept_all(f->engine);
+        message = GET(f, &f->peer, ACCEPTED_MANY);
+        assert_int_equal(message->accepted_many->answers[511]->job, 0);
+        assert_int_equal(message->accepted_many->answers[511]->refused->limit, 7);
+        drop(message);
+        expect_silence(f, &f->peer);
+}
+
+/* ---- tests: backpressure */
+
+static void few_jobs(struct rpc_config *config)
+{
+        config->jobs_max = 10;
+}
+
+static int setup_few_jobs(void **state)
+{
+        return setup_with(state, few_jobs);
+}
+
+static int setup_few_jobs_narrow(void **state)
+{
+        send_buffer_bytes = 4096;
+        setup_with(state, few_jobs);
+        send_buffer_bytes = 0;
+        return 0;
+}
+
+static void a_client_with_all_its_jobs_queued_is_not_read_from(void **state)
+{
+        struct fixture *f = *state;
+
+        hello(f, &f->peer);
+        for (unsigned i = 0; i < 30; i++)
+                put_copy(f, &f->peer, "/d");
+        WAIT_FOR(f, f->engine->n_submitted == 10);
+        fake_accept_all(f->engine);
+        for (unsigned i = 0; i < 20; i++)
+                turn(f);
+        assert_int_equal(f->engine->n_submitted, 10);
+        for (unsigned round = 2; round <= 3; round++) {
+                fake_complete_all(f->engine);
+                WAIT_FOR(f, f->engine->n_submitted == round * 10);
+                fake_accept_all(f->engine);
+        }
+        fake_complete_all(f->engine);
+}
+
+static void terminal_events_keep_their_slots_until_they_are_written(void **state)
+{
+        struct fixture *f = *state;
+        Kcopy__V1__ServerMessage *message;
+        unsigned seen = 0, submitted;
+
+        hello(f, &f->peer);
+        /* a peer that submits and does not read: the sockets hold little */
+        f->engine->automatic = true;
+        for (unsigned i = 0; i < 200; i++) {
+                ssize_t n;
+                Kcopy__V1__ClientMessage m = KCOPY__V1__CLIENT_MESSAGE__INIT;
+                struct copy_parts parts;
+                uint8_t frame[256];
+                uint32_t bytes;
+                unsigned header_bytes;
+
+                copy_init(&parts, "/d");
+                m.request_id = 1000 + i;
+                m.body_case = KCOPY__V1__CLIENT_MESSAGE__BODY_COPY;
+                m.copy = &parts.copy;
+                bytes = (uint32_t)kcopy__v1__client_message__get_packed_size(&m);
+                header_bytes = kc_frame_header(frame, bytes);
+                kcopy__v1__client_message__pack(&m, frame + header_bytes);
+                n = send(f->peer.fd, frame, header_bytes + bytes, MSG_NOSIGNAL);
+                assert_int_equal(n, header_bytes + bytes);
+        }
+        for (unsigned i = 0; i < 50; i++)
+                turn(f);
+        submitted = f->engine->n_submitted;
+        assert_in_range(submitted, 10, 199);
+        for (unsigned i = 0; i < 20; i++)
+                turn(f);
+        assert_int_equal(f->engine->n_submitted, submitted);
+        /* it reads after all: nothing was lost */
+        while (seen < 200) {
+                int r = 0;
+
+                WAIT_FOR(f, (r = take(&f->peer, &message)) != 0);
+                assert_int_equal(r, 1);
+                seen += message->body_case == KCOPY__V1__SERVER_MESSAGE__BODY_COMPLETION;
+                drop(message);
+        }
+        assert_int_equal(f->engine->n_submitted, 200);
+        expect_silence(f, &f->peer);
+}
+
+static void low_ceiling(struct rpc_config *config)
+{
+        config->high_water_bytes = 1 << 10;
+        config->ceiling_bytes = 64 << 10;
+}
+
+static int setup_low_ceiling(void **state)
+{
+        return setup_with(state, low_ceiling);
+}
+
+static void a_peer_beyond_its_ceiling_is_cut_off(void **state)
+{
+        struct fixture *f = *state;
+
+        hello(f, &f->peer);
+        for (unsigned i = 0; i < 20; i++) {
+                put_many(f, &f->peer, 512, "/d");
+                WAIT_FOR(f, f->engine->n_submitted == (i + 1) * 512 || f->ended);
+                fake_accept_all(f->engine);
+        }
+        /* 10,240 completions of 30 bytes and more, and a peer that reads none */
+        fake_complete_all(f->engine);
+        WAIT_FOR(f, f->ended == 1);
+}
+
+static void a_peer_that_only_does_not_read_is_not_cut_off(void **state)
+{
+        struct fixture *f = *state;
+        unsigned pongs = 0, pings = 0;
+
+        hello(f, &f->peer);
+        /* as many as the sockets take, both ways */
+        for (;;) {
+                static const uint8_t frame[] = "\x04\x08\x07\x62\x00";
+                ssize_t n = send(f->peer.fd, frame, 5, MSG_NOSIGNAL);
+                struct pollfd writable = {.fd = f->peer.fd, .events = POLLOUT};
+
+                if (n == 5) {
+                        pings++;
+                        continue;
+                }
+                assert_int_equal(n, -1);
+                for (unsigned i = 0; i < 5; i++)
+                        turn(f);
+                if (poll(&writable, 1, 0) == 0)
+                        break;
+        }
+        assert_int_equal(f->ended, 0);
+        while (pongs < pings) {
+                Kcopy__V1__ServerMessage *message;
+                int r = 0;
+
+                WAIT_FOR(f, (r = take(&f->peer, &message)) != 0);
+                assert_int_equal(r, 1);
+                pongs += message->body_case == KCOPY__V1__SERVER_MESSAGE__BODY_ENDPOINT_LIST;
+                drop(message);
+        }
+}
+
+/* ---- tests: the end */
+
+static void goodbye_waits_for_the_jobs_and_then_says_farewell(void **state)
+{
+        struct fixture *f = *state;
+        Kcopy__V1__ServerMessage *message;
+        uint64_t request;
+
+        hello(f, &f->peer);
+        put_copy(f, &f->peer, "/d");
+        put_copy(f, &f->peer, "/e");
+        WAIT_FOR(f, f->engine->n_submitted == 2);
+        request = PUT(f, &f->peer, GOODBYE, goodbye, Goodbye,
+            .base = PROTOBUF_C_MESSAGE_INIT(&kcopy__v1__goodbye__descriptor));
+        expect_silence(f, &f->peer);
+        fake_accept_all(f->engine);
+        accepted_job(f, &f->peer);
+        accepted_job(f, &f->peer);
+        put_copy(f, &f->peer, "/f");
+        drop(GET(f, &f->peer, REFUSED));
+        fake_complete_all(f->engine);
+        drop(GET(f, &f->peer, COMPLETION));
+        drop(GET(f, &f->peer, COMPLETION));
+        message = GET(f, &f->peer, FAREWELL);
+        assert_int_equal(message->request_id, request);
+        drop(message);
+        expect_end(f, &f->peer);
+        close(f->peer.fd);
+        f->peer.fd = -1;
+        WAIT_FOR(f, f->ended == 1);
+}
+
+static void a_lost_connection_cancels_its_jobs(void **state)
+{
+        struct fixture *f = *state;
+
+        hello(f, &f->peer);
+        put_many(f, &f->peer, 3, "/d");
+        put_copy(f, &f->peer, "/d");
+        WAIT_FOR(f, f->engine->n_submitted == 4);
+        fake_accept_one(f->engine); /* one of the batch is accepted, the rest has no answer yet */
+        close(f->peer.fd);
+        f->peer.fd = -1;
+        WAIT_FOR(f, f->ended == 1);
+        assert_int_equal(fake_job_get(f->engine, 1)->state, JOB_CANCELLED);
+}
+
+static void a_connection_lost_after_goodbye_cancels_its_jobs(void **state)
+{
+        struct fixture *f = *state;
+
+        hello(f, &f->peer);
+        put_copy(f, &f->peer, "/d");
+        PUT(f, &f->peer, GOODBYE, goodbye, Goodbye,
+            .base = PROTOBUF_C_MESSAGE_INIT(&kcopy__v1__goodbye__descriptor));
+        WAIT_FOR(f, f->engine->n_submitted == 1);
+        fake_accept_all(f->engine);
+        accepted_job(f, &f->peer);
+        close(f->peer.fd);
+        f->peer.fd = -1;
+        WAIT_FOR(f, f->ended == 1);
+        assert_int_equal(fake_job_get(f->engine, 1)->state, JOB_CANCELLED);
+}
+
+static void a_peer_that_hangs_up_unread_is_noticed(void **state)
+{
+        struct fixture *f = *state;
+
+        hello(f, &f->peer);
+        for (unsigned i = 0; i < 30; i++)
+                put_copy(f, &f->peer, "/d");
+        WAIT_FOR(f, f->engine->n_submitted == 10);
+        fake_accept_all(f->engine);
+        for (unsigned i = 0; i < 10; i++)
+                accepted_job(f, &f->peer);
+        for (unsigned i = 0; i < 5; i++)
+                turn(f);   /* now there is nothing more to write that could fail */
+        close(f->peer.fd); /* with requests that nobody reads: there is no end of file to be seen */
+        f->peer.fd = -1;
+        WAIT_FOR(f, f->ended == 1);
+        assert_int_equal(f->engine->n_submitted, 10);
+}
+
+static void hasty(struct rpc_config *config)
+{
+        config->hello_timeout_ns = 20 * MS_NS;
+}
+
+static int setup_hasty(void **state)
+{
+        return setup_with(state, hasty);
+}
+
+static void a_peer_that_says_no_hello_is_hung_up_on(void **state)
+{
+        struct fixture *f = *state;
+        Kcopy__V1__ServerMessage *message = GET(f, &f->peer, PROTOCOL_ERROR);
+
+        assert_int_equal(message->protocol_error->error_class, KC_CLASS_TIMEOUT);
+        drop(message);
+        expect_end(f, &f->peer);
+}
+
+static void last_words_reach_a_peer_that_goes_on_talking(void **state)
+{
+        static const uint8_t junk[60000];
+        struct fixture *f = *state;
+        Kcopy__V1__ServerMessage *message;
+
+        hello(f, &f->peer);
+        write_all(f, &f->peer, (const uint8_t *)"\xff\xff\xff\xff\xff", 5);
+        for (unsigned i = 0; i < 10; i++)
+                write_all(f, &f->peer, junk, sizeof(junk));
+        message = GET(f, &f->peer, PROTOCOL_ERROR);
+        assert_int_equal(message->protocol_error->error_class, KC_CLASS_PROTOCOL);
+        drop(message);
+        expect_end(f, &f->peer);
+}
+
+static void a_drained_server_refuses_jobs_and_ends_with_the_last_one(void **state)
+{
+        struct fixture *f = *state;
+        Kcopy__V1__ServerMessage *message;
+
+        hello(f, &f->peer);
+        put_copy(f, &f->peer, "/d");
+        WAIT_FOR(f, f->engine->n_submitted == 1);
+        fake_accept_all(f->engine);
+        accepted_job(f, &f->peer);
+        rpc_drain(f->rpc);
+        put_copy(f, &f->peer, "/d");
+        message = GET(f, &f->peer, REFUSED);
+        assert_string_equal(message->refused->errno_name, "ESHUTDOWN");
+        drop(message);
+        fake_complete_all(f->engine);
+        drop(GET(f, &f->peer, COMPLETION));
+        drop(GET(f, &f->peer, FAREWELL));
+        expect_end(f, &f->peer);
+}
+
+/* ---- tests: other clients' jobs */
+
+static void a_watcher_hears_of_other_connections_jobs(void **state)
+{
+        static struct peer_end watcher;
+        struct fixture *f = *state;
+        Kcopy__V1__ServerMessage *message;
+        uint64_t id;
+
+        hello(f, &f->peer);
+        put_copy(f, &f->peer, "/d");
+        WAIT_FOR(f, f->engine->n_submitted == 1);
+        fake_accept_all(f->engine);
+        id = accepted_job(f, &f->peer);
+        peer_init(&watcher, f->rpc);
+        hello(f, &watcher);
+        PUT(f, &watcher, WATCH, watch, Watch, .base = PROTOBUF_C_MESSAGE_INIT(&kcopy__v1__watch__descriptor),
+            .n_jobs = 1, .jobs = &id);
+        drop(GET(f, &watcher, DONE));
+        message = GET(f, &watcher, STATE_CHANGE); /* as it stands */
+        assert_int_equal(message->state_change->job, id);
+        drop(message);
+        fake_job_get(f->engine, id)->state = JOB_RUNNING;
+        fake_emit(f->engine, fake_job_get(f->engine, id), JOB_EVENT_STATE, 0);
+        drop(GET(f, &watcher, STATE_CHANGE));
+        fake_complete_all(f->engine);
+        drop(GET(f, &watcher, COMPLETION));
+        expect_silence(f, &watcher);
+        /* what is over is told at once */
+        PUT(f, &watcher, WATCH, watch, Watch, .base = PROTOBUF_C_MESSAGE_INIT(&kcopy__v1__watch__descriptor),
+            .n_jobs = 1, .jobs = &id);
+        drop(GET(f, &watcher, DONE));
+        drop(GET(f, &watcher, COMPLETION));
+        close(watcher.fd);
+        WAIT_FOR(f, f->ended == 1);
+}
+
+int main(void)
+{
+#define TEST(name, setup_) cmocka_unit_test_setup_teardown(name, setup_, teardown)
+        static const struct CMUnitTest tests[] = {
+            TEST(events_of_a_job_follow_its_acceptance_and_end_with_its_completion, setup),
+            TEST(progress_coalesces_and_a_completion_says_the_rest, setup),
+            TEST(a_refused_job_leaves_the_connection_and_its_slot, setup),
+            TEST(a_batch_is_answered_at_once_and_completes_in_few_frames, setup),
+            TEST(a_batch_of_refusals_fits_one_frame, setup),
+            TEST(a_client_with_all_its_jobs_queued_is_not_read_from, setup_few_jobs),
+            TEST(terminal_events_keep_their_slots_until_they_are_written, setup_few_jobs_narrow),
+            TEST(a_peer_beyond_its_ceiling_is_cut_off, setup_low_ceiling),
+            TEST(a_peer_that_only_does_not_read_is_not_cut_off, setup_low_ceiling),
+            TEST(goodbye_waits_for_the_jobs_and_then_says_farewell, setup),
+            TEST(a_lost_connection_cancels_its_jobs, setup),
+            TEST(a_connection_lost_after_goodbye_cancels_its_jobs, setup),
+            TEST(a_peer_that_hangs_up_unread_is_noticed, setup_few_jobs),
+            TEST(a_peer_that_says_no_hello_is_hung_up_on, setup_hasty),
+            TEST(last_words_reach_a_peer_that_goes_on_talking, setup),
+            TEST(a_drained_server_refuses_jobs_and_ends_with_the_last_one, setup),
+            TEST(a_watcher_hears_of_other_connections_jobs, setup),
+        };
+
+        signal(SIGPIPE, SIG_IGN); /* as the daemon does */
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,261 @@
+/* The window on modelled devices: as deep as the delay asks for and no deeper, also when times are noisy.
+ * links: kc_copy m */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "copy/window.h"
+
+#define S_NS 1000000000.0
+#define CHUNK_BYTES (256u << 10)
+
+/* A device that serves one request after another at some speed, at the end of a line with some delay. */
+struct device {
+        double bytes_per_s, delay_ns; /* delay: there and back together */
+        bool noisy; /* service times are exponential, and every hundredth request takes 20 times as long */
+        unsigned seed;
+
+        struct window window;
+        double now_ns, free_ns;     /* free: when the device has served all it was given */
+        double done_ns[WINDOW_MAX]; /* a ring: when the requests in flight will be answered, in order */
+        unsigned first, in_flight, cap;
+};
+
+static double chance(struct device *device)
+{
+        return ((double)rand_r(&device->seed) + 0.5) / ((double)RAND_MAX + 1);
+}
+
+static void device_init(struct device *device, double bytes_per_s, double delay_ns)
+{
+        *device = (struct device){
+            .bytes_per_s = bytes_per_s,
+            .delay_ns = delay_ns,
+            .cap = WINDOW_MAX,
+            .seed = 1,
+        };
+        window_init(&device->window, 0);
+}
+
+static void submit(struct device *device)
+{
+        double service_ns = CHUNK_BYTES / device->bytes_per_s * S_NS;
+        double start_ns = device->now_ns + device->delay_ns / 2;
+
+        if (device->noisy) {
+                service_ns *= -log(chance(device));
+                if (chance(device) < 0.01)
+                        service_ns *= 20;
+                service_ns /= 1.19; /* the mean stays what it was */
+        }
+        if (start_ns < device->free_ns)
+                start_ns = device->free_ns;
+        device->free_ns = start_ns + service_ns;
+        device->done_ns[(device->first + device->in_flight++) % WINDOW_MAX] =
+            device->free_ns + device->delay_ns / 2;
+}
+
+/* Copy for so long; returns the rate as a part of the device's own. */
+static double run(struct device *device, double duration_ns)
+{
+        double start_ns = device->now_ns;
+        unsigned long n_done = 0;
+
+        while (device->now_ns < start_ns + duration_ns) {
+                unsigned room = device->window.chunks < device->cap ? device->window.chunks : device->cap;
+                bool limited;
+
+                while (device->in_flight < room)
+                        submit(device);
+                limited = device->in_flight >= device->window.chunks;
+                if (device->done_ns[device->first] > device->now_ns)
+                        device->now_ns = device->done_ns[device->first];
+                device->first = (device->first + 1) % WINDOW_MAX;
+                device->in_flight--;
+                n_done++;
+                window_completed(&device->window, CHUNK_BYTES, limited, (uint64_t)device->now_ns);
+        }
+        return (double)n_done * CHUNK_BYTES / ((device->now_ns - start_ns) / S_NS) / device->bytes_per_s;
+}
+
+static void test_without_delay_it_stays_shallow(void **state)
+{
+        struct device device;
+
+        device_init(&device, 1e9, 0);
+        assert_true(run(&device, S_NS) > 0.99);
+        for (unsigned i = 0; i < 100; i++) {
+                assert_true(run(&device, S_NS / 10) > 0.99);
+                assert_true(device.window.chunks <= 4); /* the probes go no further */
+        }
+}
+
+static void test_with_delay_it_goes_as_deep_as_pays(void **state)
+{
+        /* a rate of 1: bandwidth × delay is one of 1, 4, 38, 380 chunks */
+        static const double delays_ns[] = {0.26e6, 1e6, 10e6, 100e6};
+
+        for (unsigned i = 0; i < 4; i++) {
+                struct device device;
+
+                device_init(&device, 1e9, delays_ns[i]);
+                run(&device, 40 * delays_ns[i] + S_NS / 10); /* it gets there soon: 2 → 512 is 8 steps */
+                if (run(&device, S_NS) < 0.75)
+                        fail_msg("delay %.1f ms: window %u", delays_ns[i] / 1e6, device.window.chunks);
+                assert_true(run(&device, 60 * S_NS) > 0.75);
+                assert_true(device.window.chunks <= 4 * (1 + (unsigned)(delays_ns[i] / 0.26e6)));
+        }
+}
+
+static void test_it_follows_a_delay_that_comes_and_goes(void **state)
+{
+        struct device device;
+
+        device_init(&device, 1e9, 0);
+        run(&device, S_NS);
+        device.delay_ns = 10e6;
+        run(&device, 10 * S_NS);
+        assert_true(run(&device, S_NS) > 0.75);
+        assert_true(device.window.chunks >= 32);
+        device.delay_ns = 0;
+        run(&device, 10 * S_NS);
+        assert_true(run(&device, S_NS) > 0.99);
+        assert_true(device.window.chunks <= 4);
+}
+
+static void test_noise_neither_stops_it_short_nor_drives_it_up(void **state)
+{
+        unsigned n_deep = 0, n_slow = 0;
+
+        for (unsigned seed = 1; seed <= 50; seed++) {
+                struct device near, far;
+                double rate;
+
+                device_init(&near, 1e9, 0);
+                near.noisy = true;
+                near.seed = seed;
+                run(&near, 20 * S_NS);
+                n_deep += near.window.chunks > 16;
+
+                device_init(&far, 1e9, 10e6);
+                far.noisy = true;
+                far.seed = seed;
+                run(&far, 2 * S_NS);
+                rate = run(&far, 20 * S_NS);
+                n_slow += rate < 0.6;
+        }
+        if (n_deep > 3 || n_slow > 3)
+                fail_msg("of 50: %u too deep, %u too slow", n_deep, n_slow);
+}
+
+static void test_a_round_that_something_else_limited_teaches_nothing(void **state)
+{
+        struct window window;
+        uint64_t now_ns = 0;
+
+        window_init(&window, 0);
+        for (unsigned i = 1; i < 10000; i++) { /* ever faster, but not for the window's sake */
+                window_completed(&window, (uint64_t)CHUNK_BYTES * i, i % 2 == 0, now_ns += 1000000);
+                assert_int_equal(window.chunks, WINDOW_START);
+        }
+}
+
+/* Complete what was under way before the last change, then a round of chunks of this size. */
+static void complete_round(struct window *window, uint64_t *now_ns, uint64_t bytes)
+{
+        unsigned n = window->chunks > WINDOW_ROUND_MIN_CHUNKS ? window->chunks : WINDOW_ROUND_MIN_CHUNKS;
+
+        while (window->settle > 0)
+                window_completed(window, 1, true, *now_ns += 1000000);
+        while (n-- > 0)
+                window_completed(window, bytes, true, *now_ns += 1000000);
+}
+
+static void test_a_trial_is_judged_by_its_better_of_two_rounds(void **state)
+{
+        struct window window;
+        uint64_t now_ns = 0;
+
+        window_init(&window, now_ns);
+        complete_round(&window, &now_ns, 1000);
+        assert_int_equal(window.chunks, 4); /* on trial */
+        complete_round(&window, &now_ns, 100);
+        assert_int_equal(window.chunks, 4);
+        complete_round(&window, &now_ns, 1250);
+        assert_int_equal(window.chunks, 8); /* it pays: on */
+        complete_round(&window, &now_ns, 1550);
+        complete_round(&window, &now_ns, 1550);
+        assert_int_equal(window.chunks, 4); /* it does not, twice: back */
+
+        for (unsigned i = 0; i < WINDOW_PROBE_ROUNDS; i++) {
+                assert_int_equal(window.chunks, 4);
+                complete_round(&window, &now_ns, 1250);
+        }
+        assert_int_equal(window.chunks, 2); /* a probe downwards comes first after one upwards */
+        complete_round(&window, &now_ns, 100);
+        assert_int_equal(window.chunks, 2);
+        complete_round(&window, &now_ns, 1150);
+        assert_int_equal(window.chunks, 4); /* it costs too much, twice: back */
+        for (unsigned i = 0; i < WINDOW_PROBE_ROUNDS; i++) {
+                assert_int_equal(window.chunks, 4);
+                complete_round(&window, &now_ns, 1250);
+        }
+        assert_int_equal(window.chunks, 8);
+}
+
+static void test_a_lack_of_memory_does_not_drive_it_up(void **state)
+{
+        struct device device;
+
+        device_init(&device, 1e9, 100e6);
+        device.cap = 5; /* pages for five chunks */
+        run(&device, 100 * S_NS);
+        assert_true(device.window.chunks <= 8);
+        device.cap = WINDOW_MAX; /* and when there is more, it goes on */
+        run(&device, 100 * S_NS);
+        assert_true(run(&device, S_NS) > 0.75);
+}
+
+static void test_it_stays_within_its_bounds_whatever_it_is_told(void **state)
+{
+        for (unsigned seed = 1; seed <= 20; seed++) {
+                unsigned chance = seed;
+                struct window window;
+                uint64_t now_ns = 0;
+
+                window_init(&window, now_ns);
+                for (unsigned i = 0; i < 50000; i++) {
+                        uint64_t bytes = rand_r(&chance) % 3 == 0 ? 0 : (uint64_t)rand_r(&chance);
+
+                        if (seed % 4 == 0) /* ever faster: up to the top */
+                                bytes = (uint64_t)i * i * i * 1000;
+                        else if (rand_r(&chance) % 2 == 0)
+                                now_ns += (uint64_t)rand_r(&chance);
+                        if (seed % 4 == 0)
+                                now_ns += 1000000;
+                        window_completed(&window, bytes, seed % 4 == 0 || rand_r(&chance) % 8 > 0, now_ns);
+                        assert_true(window.chunks >= WINDOW_START && window.chunks <= WINDOW_MAX);
+                }
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_without_delay_it_stays_shallow),
+            cmocka_unit_test(test_with_delay_it_goes_as_deep_as_pays),
+            cmocka_unit_test(test_it_follows_a_delay_that_comes_and_goes),
+            cmocka_unit_test(test_noise_neither_stops_it_short_nor_drives_it_up),
+            cmocka_unit_test(test_a_round_that_something_else_limited_teaches_nothing),
+            cmocka_unit_test(test_a_trial_is_judged_by_its_better_of_two_rounds),
+            cmocka_unit_test(test_a_lack_of_memory_does_not_drive_it_up),
+            cmocka_unit_test(test_it_stays_within_its_bounds_whatever_it_is_told),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
