@@ -46,6 +46,7 @@ static int on_opened(struct request *request, const Kcopy__V1__ServerMessage *re
             .can_extents = device->can_extents,
             .multi_conn = device->multi_conn,
             .mounted_for_writing = device->mounted_for_writing,
+            .resizable = device->resizable,
         };
         return 0;
 }

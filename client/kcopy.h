@@ -211,6 +211,7 @@ struct kcopy_device {
         uint64_t size_bytes;
         uint32_t block_min_bytes, block_preferred_bytes, block_max_bytes;
         bool read_only, can_flush, can_fua, can_zero, can_extents, multi_conn, mounted_for_writing;
+        bool resizable; /* a regular file: it grows where a destination passes its end */
 };
 /* Blocking. 0 and *ret_device, or a negative errno (kcopy_error has the reason). */
 KCOPY_API int kcopy_open(

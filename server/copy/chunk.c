@@ -21,10 +21,6 @@ static unsigned char zero_buffer[ZERO_BUFFER_BYTES] __attribute__((aligned(KC_PA
 /* Zero runs shorter than this are cheaper as data. */
 #define ZERO_RUN_MIN_BYTES 32768u
 
-/* A destination holds the others up when it takes this much longer than the first that answered. */
-#define LAG_FACTOR 4u
-#define LAG_MIN_NS 50000000ull
-
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
         return a < b ? a : b;
@@ -145,9 +141,7 @@ static void decide(struct chunk_write *w, int status, enum kc_class class, uint6
         w->status = status;
         w->class = class;
         w->doubt_bytes = doubt_bytes;
-        if (chunk->first_decided_ns == 0)
-                chunk->first_decided_ns = now_ns(chunk);
-        w->took_ns = w->first_sent_ns ? now_ns(chunk) - w->first_sent_ns : 0;
+        leg_check_lag(chunk->leg);
         if (--chunk->n_undecided == 0)
                 push(&chunk->leg->lane->report_chunks, chunk);
 }
@@ -254,8 +248,6 @@ static void write_submit(struct chunk_write *w, enum io_op op, void *buf, uint64
         req->on_done = on_write_done;
         w->requested_bytes = min_u64(bytes, chunk->length_bytes - at_bytes);
         w->sent_ns = now_ns(chunk);
-        if (w->first_sent_ns == 0)
-                w->first_sent_ns = w->sent_ns;
         w->deadline_ns = w->sent_ns + facts->timeout_ns;
         w->in_flight = true;
         rc = endpoint_submit(endpoint, req);
@@ -343,10 +335,9 @@ static void write_next(struct chunk_write *w)
 void chunk_run_writes(struct chunk *chunk)
 {
         chunk->step = CHUNK_WRITE;
-        chunk->writes_began_ns = now_ns(chunk);
         kc_list_move(&chunk->leg->lane->io_chunks, &chunk->node);
-        if (chunk->main && chunk->n_writes > 1)
-                lane_tick_at(chunk->leg->lane, chunk->writes_began_ns + LAG_MIN_NS / 4);
+        if (chunk->n_writes > 1) /* somebody may fall behind without a word */
+                lane_tick_at(chunk->leg->lane, now_ns(chunk) + LAG_PERIOD_NS);
         for (unsigned i = 0; i < chunk->n_writes; i++)
                 if (!chunk->writes[i].decided)
                         write_next(&chunk->writes[i]);
@@ -506,21 +497,15 @@ uint64_t chunk_check_deadline(struct chunk *chunk, uint64_t now)
         return next;
 }
 
-bool chunk_check_lag(struct chunk *chunk, uint64_t now)
+bool chunk_blocking(const struct chunk *chunk, uint64_t *mask)
 {
-        uint64_t mask = 0, first_took_ns;
-
-        if (!chunk->main || chunk->step != CHUNK_WRITE || chunk->n_writes < 2)
+        if (!chunk->counted || chunk->hungry)
+                return true; /* it is not in the way */
+        if (chunk->step != CHUNK_WRITE || chunk->n_undecided == chunk->n_writes)
                 return false;
-        if (chunk->n_undecided == chunk->n_writes || chunk->n_undecided == 0)
-                return chunk->n_undecided > 0;
         for (unsigned i = 0; i < chunk->n_writes; i++)
                 if (!chunk->writes[i].decided)
-                        mask |= 1ull << chunk->writes[i].destination;
-        first_took_ns = chunk->first_decided_ns - chunk->writes_began_ns;
-        if (now - chunk->first_decided_ns > LAG_MIN_NS &&
-            now - chunk->writes_began_ns > LAG_FACTOR * first_took_ns)
-                leg_notice(chunk->leg, mask);
+                        *mask |= 1ull << chunk->writes[i].destination;
         return true;
 }
 
@@ -608,8 +593,8 @@ void chunk_run_report(struct chunk *chunk)
                 out->status = w->status;
                 out->class = w->class;
                 out->bad_bytes = chunk->start_bytes + w->done_bytes;
-                out->took_ns = w->took_ns;
-                out->pinned = w->in_flight || w->unanswered || (chunk->reading && chunk->step == CHUNK_MERGE_READ);
+                out->pinned =
+                    w->in_flight || w->unanswered || (chunk->reading && chunk->step == CHUNK_MERGE_READ);
                 out->dead = w->status < 0 && leg_endpoint_gone(destination_of(w), w->class);
         }
         window_completed(&leg->window, chunk->length_bytes, leg->window_limited, now_ns(chunk));

@@ -29,7 +29,6 @@ struct chunk_write { /* one destination */
         bool unanswered;
         bool as_data;
         uint64_t doubt_bytes;
-        uint64_t first_sent_ns, took_ns; /* from the first request to the decision */
 };
 
 enum chunk_step { CHUNK_MERGE_READ, CHUNK_READ, CHUNK_WRITE };
@@ -54,12 +53,10 @@ struct chunk {
         int read_status;
         enum kc_class read_class;
         uint64_t read_deadline_ns, read_sent_ns;
-        bool adrift;               /* on adrift_chunks; in share->adrift_pages */
-        bool hungry;  /* on its share's pages_chunks; in leg->n_pages_chunks */
-        bool counted; /* in leg->n_main */
-        uint64_t writes_began_ns;
-        uint64_t first_decided_ns; /* the first destination's outcome; 0: none yet */
-        uint64_t settle_ns;        /* adrift with nothing in flight: end of the quarantine */
+        bool adrift;        /* on adrift_chunks; in share->adrift_pages */
+        bool hungry;        /* on its share's pages_chunks; in leg->n_pages_chunks */
+        bool counted;       /* in leg->n_main */
+        uint64_t settle_ns; /* adrift with nothing in flight: end of the quarantine */
 
         unsigned n_pieces;
         struct zeroes_piece pieces[CHUNK_PIECES_MAX];
@@ -86,9 +83,9 @@ void chunk_stop(struct chunk *chunk);
 void chunk_abandon(struct chunk *chunk, int status, enum kc_class class);
 /* Deadlines: decide commands that are overdue. Returns when to look again. */
 uint64_t chunk_check_deadline(struct chunk *chunk, uint64_t now_ns);
-/* Whether it has several destinations in flight; those that take far longer than the first to answer are
- * noticed (leg_notice). */
-bool chunk_check_lag(struct chunk *chunk, uint64_t now_ns);
+/* Adds the destinations that it still waits for, when others are done with it. False: it is itself on its
+ * way, so nobody is blocking the leg. */
+bool chunk_blocking(const struct chunk *chunk, uint64_t *mask);
 /* The name of the device that has not answered yet, or NULL. */
 const char *chunk_stalled_on(const struct chunk *chunk);
 /* Adrift: free it if everything has settled. Returns when to look again, UINT64_MAX if it is gone or unknown.

@@ -108,7 +108,8 @@ static struct device *find_closing(struct engine *engine, const char *name)
         kc_list_for_each (pos, &engine->devices) {
                 struct device *device = kc_list_entry(pos, struct device, node);
 
-                if (device->state == DEVICE_CLOSING && device->n_stuck == 0 && strcmp(device->name, name) == 0)
+                if (device->state == DEVICE_CLOSING && device->n_stuck == 0 &&
+                    strcmp(device->name, name) == 0)
                         return device;
         }
         return NULL;

@@ -36,7 +36,7 @@ struct device {
         unsigned n_stuck; /* runs that wait for its answers: nobody waits for its close meanwhile */
         unsigned users;
         unsigned pins; /* who needs the record itself, open or not: locks borrow its key */
-        bool shared; /* has ever had several: info.size_bytes of a file may be old */
+        bool shared;   /* has ever had several: info.size_bytes of a file may be old */
         unsigned home; /* lane */
         int status;    /* of the open, with `error` */
         struct kc_error error;

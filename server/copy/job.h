@@ -60,7 +60,7 @@ struct job {
                 struct device *device; /* referenced; NULL: none, or let go */
                 struct job_region region;
                 struct device *pinned; /* for the key in `ranges`; NULL: not locked */
-                bool stuck; /* device_stuck was said for this job */
+                bool stuck;            /* device_stuck was said for this job */
         } * ends;
         struct lock_range *ranges; /* one per end that has a device, in `locks` */
 };

@@ -1,8 +1,8 @@
 /* Jobs, from what their run says to their end. See job.h.
  *
  *   run done → (run gone: drained, legs back, cancel obeyed) → locks, devices → completion
- *   run done with answers still out → the devices that are not concerned → completion → … → drained → run gone →
- *   locks, the other devices
+ *   run done with answers still out → the devices that are not concerned → completion → … → drained → run
+ * gone → locks, the other devices
  */
 #include "copy/job.h"
 
@@ -166,8 +166,8 @@ static void let_go(struct job *job)
                 if (end->stuck)
                         device_unstuck(device);
                 end->stuck = false;
-                if (terminal || device->users > 1 || device->n_stuck > 0 || !(device->access & IO_ACCESS_WRITE) ||
-                    !device_closes_at_once(device)) {
+                if (terminal || device->users > 1 || device->n_stuck > 0 ||
+                    !(device->access & IO_ACCESS_WRITE) || !device_closes_at_once(device)) {
                         device_put(device);
                         continue;
                 }
@@ -199,8 +199,8 @@ static void check_run_gone(struct job *job)
         struct run *run = job->run;
         bool stale;
 
-        if (!run || !job->run_drained || job->letting_go || run->legs_told + job->legs_late < job->legs_posted ||
-            (job->cancel_posted && !job->cancel_obeyed))
+        if (!run || !job->run_drained || job->letting_go ||
+            run->legs_told + job->legs_late < job->legs_posted || (job->cancel_posted && !job->cancel_obeyed))
                 return;
         stale = run->stale;
         job->run = NULL;

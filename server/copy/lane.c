@@ -7,10 +7,6 @@
 
 #include "copy/chunk.h"
 
-#define NS_PER_MS 1000000ull
-/* How often destinations that hold others up are looked for. */
-#define LAG_TICK_NS (10 * NS_PER_MS)
-
 static struct chunk *chunk_of(struct kc_list *node)
 {
         return kc_list_entry(node, struct chunk, node);
@@ -128,8 +124,11 @@ static void on_tick(struct kc_timer *timer)
 
                 if (at_ns < next_ns)
                         next_ns = at_ns;
-                if (chunk_check_lag(chunk, now_ns) && now_ns + LAG_TICK_NS < next_ns)
-                        next_ns = now_ns + LAG_TICK_NS;
+                if (chunk->n_writes > 1 && chunk->n_undecided > 0) {
+                        leg_check_lag(chunk->leg);
+                        if (now_ns + LAG_PERIOD_NS < next_ns)
+                                next_ns = now_ns + LAG_PERIOD_NS;
+                }
         }
         kc_list_for_each_safe (pos, &lane->adrift_chunks) {
                 uint64_t at_ns = chunk_check_settled(chunk_of(pos), now_ns);

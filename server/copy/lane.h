@@ -55,8 +55,8 @@ struct share {
         uint32_t adrift_pages; /* of the pool: held by what is unanswered */
 
         /* in messages */
-        struct kc_msg want_msg;   /* lane → control → lane: a slab, please */
-        struct slab granted;      /* n_pages 0: none after all */
+        struct kc_msg want_msg;    /* lane → control → lane: a slab, please */
+        struct slab granted;       /* n_pages 0: none after all */
         struct kc_msg starved_msg; /* lane → control → lane: nothing that I have will come free by itself */
         struct kc_msg recall_msg; /* control → lane → control: a slab back, when one is empty */
         struct slab recalled;

@@ -32,6 +32,7 @@ int leg_open(struct leg *leg)
         int rc = 0;
 
         window_init(&leg->window, kc_actor_now_ns(leg->lane->actor));
+        lag_init(&leg->lag, kc_actor_now_ns(leg->lane->actor));
         for (unsigned i = 0; i < n && rc == 0; i++) {
                 struct leg_endpoint *le = &leg->endpoints[i];
 
@@ -132,6 +133,7 @@ bool leg_start_chunk(struct leg *leg, uint64_t *ret_bytes)
         *ret_bytes = span->kind == SPAN_ZERO ? 0 : bytes;
         if (span->next_bytes == span->end_bytes)
                 span_back(leg, span);
+        leg_check_lag(leg);
         leg->window_limited = !room_in_window(leg) && leg->n_pages_chunks == 0;
         if (chunk_needs_pages(chunk)) {
                 struct share *share = leg->share;
@@ -241,14 +243,30 @@ void leg_notice_taken(struct leg *leg)
         kc_actor_post(leg->lane->actor, &leg->notice_msg);
 }
 
-void leg_notice(struct leg *leg, uint64_t mask)
+static uint64_t blocking(const struct leg *leg)
 {
-        bool held_up = !room_in_window(leg) || leg->n_pages_chunks > 0;
+        uint64_t mask = 0;
 
-        if (!held_up || leg->notice_posted || leg->obeyed.stop || !(mask & ~leg->obeyed.strip_mask))
+        if (room_in_window(leg) && leg->n_pages_chunks == 0)
+                return 0;
+        kc_list_for_each (pos, &leg->chunks)
+                if (!chunk_blocking(kc_list_entry(pos, struct chunk, leg_node), &mask))
+                        return 0;
+        return mask;
+}
+
+void leg_check_lag(struct leg *leg)
+{
+        uint64_t lagging;
+
+        if (leg->run->facts.n_to < 2 || leg->obeyed.stop)
+                return;
+        lagging = lag_update(&leg->lag, blocking(leg), kc_actor_now_ns(leg->lane->actor));
+        lagging &= ~leg->obeyed.strip_mask;
+        if (!lagging || leg->notice_posted)
                 return;
         leg->notice_posted = true;
-        leg->notice_mask = mask & ~leg->obeyed.strip_mask;
+        leg->notice_mask = lagging;
         leg->notice_msg.on_message = run_on_notice;
         kc_actor_post(leg->run->home, &leg->notice_msg);
 }

@@ -14,6 +14,7 @@
 #define COPY_LEG_H
 
 #include "copy/fair.h"
+#include "copy/lag.h"
 #include "copy/lane.h"
 #include "copy/port.h"
 #include "copy/window.h"
@@ -56,7 +57,6 @@ struct report_write {
         int status;
         enum kc_class class;
         uint64_t bad_bytes; /* with status: offset in the job of the request that failed */
-        uint64_t took_ns;   /* from its first request to its outcome */
 };
 
 /* What became of a chunk. Made by the leg, freed by the home lane. */
@@ -107,6 +107,7 @@ struct leg {
         unsigned n_main;         /* chunks of the main cursor in flight: what the window limits */
         unsigned n_pages_chunks; /* waiting for pages: at most one main one */
         bool window_limited;
+        struct lag lag;
         struct leg_orders obeyed;
         bool opened, ended;
         struct leg_orders orders; /* in orders_msg */
@@ -147,7 +148,7 @@ bool leg_endpoint_gone(const struct leg_endpoint *le, enum kc_class class);
 bool leg_start_chunk(struct leg *leg, uint64_t *ret_bytes);
 void leg_update_ready(struct leg *leg);
 void leg_chunk_gone(struct leg *leg, struct chunk *chunk);
-/* These destinations hold the others up. */
-void leg_notice(struct leg *leg, uint64_t mask);
+/* See who is holding the others up now, and tell the home lane if somebody has for too long. */
+void leg_check_lag(struct leg *leg);
 
 #endif

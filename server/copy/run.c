@@ -11,11 +11,6 @@
 
 #define TICK_NS 500000000ull
 
-/* A destination is let go on its own when its writes take this many times as long as the fastest one's. */
-#define SLOW_FACTOR 3u
-#define SLOW_MIN_NS 1000000ull
-#define SLOW_SAMPLES 8u
-
 static const struct kc_sm_state states[] = {
     [RUN_PREPARING] = {"preparing", KC_SM_TO(RUN_COPYING) | KC_SM_TO(RUN_STOPPING) | KC_SM_TO(RUN_ENDING),
         true, false},
@@ -259,27 +254,6 @@ static bool all_done(const struct run *run)
 
 /* ---- destinations that hold the others up */
 
-static void detach_slow(struct run *run)
-{
-        uint64_t mask = run_main_mask(run), fastest_ns = UINT64_MAX;
-
-        if (run->spec->options.strict_once || (mask & (mask - 1)) == 0 || !run_going(run))
-                return;
-        for (unsigned d = 0; d < run->facts.n_to; d++)
-                if (mask >> d & 1 && run->dests[d].took_samples >= SLOW_SAMPLES &&
-                    run->dests[d].took_ns < fastest_ns)
-                        fastest_ns = run->dests[d].took_ns;
-        if (fastest_ns == UINT64_MAX)
-                return;
-        for (unsigned d = 0; d < run->facts.n_to; d++) {
-                const struct run_dest *dest = &run->dests[d];
-
-                if (mask >> d & 1 && dest->took_samples >= SLOW_SAMPLES &&
-                    dest->took_ns > SLOW_FACTOR * fastest_ns && dest->took_ns - fastest_ns > SLOW_MIN_NS)
-                        run_detach(run, d);
-        }
-}
-
 void run_on_notice(struct kc_actor *actor, struct kc_msg *msg)
 {
         struct leg *leg = kc_container_of(msg, struct leg, notice_msg);
@@ -340,8 +314,6 @@ void run_on_report(struct kc_actor *actor, struct kc_msg *msg)
         if (span->cursor > 0)
                 window_completed(&run->dests[span->cursor - 1].cursor->window,
                     report->end_bytes - report->start_bytes, true, run->last_report_ns);
-        else
-                detach_slow(run);
         free(report);
         maybe_free(run, span);
         run_work(run);

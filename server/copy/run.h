@@ -71,14 +71,12 @@ struct run_dest {
         bool detached;              /* fell behind: has a cursor of its own */
         bool durable;
         struct cursor *cursor;
-        uint64_t took_ns; /* of a chunk's write, smoothed */
-        unsigned took_samples;
         struct flush_ticket flush;
         bool flushing;    /* the ticket is out */
         bool ledger_lost; /* a fate could not be recorded for want of memory */
         struct io_req resize_req;
         bool resizing;
-        bool pinned;                /* something that was sent to it is not answered */
+        bool pinned;                                   /* something that was sent to it is not answered */
         uint64_t adrift_start_bytes, adrift_end_bytes; /* hull of ranges with unanswered writes */
 };
 

@@ -135,11 +135,6 @@ static void account_write(struct run *run, const struct report *report, const st
                 if (doubt_end_bytes > dest->adrift_end_bytes)
                         dest->adrift_end_bytes = doubt_end_bytes;
         }
-        if (w->status == 0 && w->took_ns > 0 && kind == SPAN_DATA) {
-                dest->took_ns =
-                    dest->took_samples == 0 ? w->took_ns : dest->took_ns - dest->took_ns / 8 + w->took_ns / 8;
-                dest->took_samples++;
-        }
         /* What a stop cut short has no fault of its own. */
         if (w->status < 0 && w->class != KC_CLASS_CANCELLED)
                 run_dest_failed(run, w->destination, w->status, w->class, w->bad_bytes, w->dead,

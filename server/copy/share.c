@@ -127,8 +127,7 @@ void share_settle(struct share *share)
                 kc_actor_post(share->lane->control, &share->recall_msg);
         }
         if (share->close_pending && !share->close_posted && !share->want_posted && !share->starved_posted &&
-            !share->recall_pending &&
-            share->pool.in_use_pages == 0) {
+            !share->recall_pending && share->pool.in_use_pages == 0) {
                 share->close_posted = true;
                 share->close_msg.on_message = client_on_share_closed;
                 kc_actor_post(share->lane->control, &share->close_msg);

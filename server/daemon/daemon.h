@@ -7,7 +7,7 @@
 
 #include "base/actor_uv.h"
 #include "daemon/config.h"
-#include "daemon/lane.h"
+#include "daemon/lane_thread.h"
 #include "daemon/listener.h"
 #include "daemon/options.h"
 
@@ -28,7 +28,7 @@ struct daemon {
         struct kc_timer deadline; /* of the phase */
         enum daemon_phase phase;
         int state_fd;
-        struct lane **lanes;
+        struct lane_thread **lanes;
         unsigned n_lanes; /* started */
         struct engine *engine;
         struct rpc *rpc;

@@ -113,7 +113,7 @@ static int open_unix(uv_loop_t *loop, struct listener *listener, const char *pat
 {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
         struct stat st;
-        int fd, r;
+        int fd = -1, r;
 
         uv_pipe_init(loop, &listener->uv.pipe, 0);
         if (*path == '\0' || strlen(path) >= sizeof(address.sun_path))

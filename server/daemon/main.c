@@ -34,6 +34,7 @@ static void start_signals(struct daemon *daemon)
         static const int signums[] = {SIGTERM, SIGINT};
 
         signal(SIGPIPE, SIG_IGN);
+        signal(SIGXFSZ, SIG_IGN); /* a file-size limit is an error of the job's, EFBIG */
         for (unsigned i = 0; i < 2; i++) {
                 uv_signal_init(&daemon->loop, &daemon->signals[i]);
                 daemon->signals[i].data = daemon;
@@ -53,7 +54,7 @@ static int start_lanes(struct daemon *daemon, struct kc_error *err)
         if (!daemon->lanes)
                 return kc_error_set(err, -ENOMEM, KC_CLASS_INTERNAL, "kcopyd: out of memory");
         while (daemon->n_lanes < options->n_lanes) {
-                r = lane_start(&daemon->control.actor, daemon->n_lanes + 1, &config,
+                r = lane_thread_start(&daemon->control.actor, daemon->n_lanes + 1, &config,
                     &daemon->lanes[daemon->n_lanes], err);
                 if (r < 0)
                         return r;
@@ -72,8 +73,8 @@ static int start_engine(struct daemon *daemon, struct engine_config *config, str
         engine_config_defaults(config);
         if (actors && providers) {
                 for (unsigned i = 0; i < daemon->n_lanes; i++) {
-                        actors[i] = lane_actor(daemon->lanes[i]);
-                        providers[i] = lane_provider(daemon->lanes[i]);
+                        actors[i] = lane_thread_actor(daemon->lanes[i]);
+                        providers[i] = lane_thread_provider(daemon->lanes[i]);
                 }
                 config->control = &daemon->control.actor;
                 config->n_lanes = daemon->n_lanes;
@@ -108,7 +109,7 @@ static int start_rpc(struct daemon *daemon, const struct engine_config *engine, 
         config.control = &daemon->control.actor;
         config.loop = &daemon->loop;
         config.engine = daemon->engine;
-        config.local_io = provider_local_io_name(lane_provider(daemon->lanes[0]));
+        config.local_io = provider_local_io_name(lane_thread_provider(daemon->lanes[0]));
         /* a batch that is begun is finished: it may pass the limit once */
         config.jobs_max = engine->client_queued_max - KC_BATCH_JOBS_MAX;
         config.cancel_ns = daemon->options.cancel_grace_ns + 1000000000u;
@@ -166,7 +167,7 @@ static int start(struct daemon *daemon, struct kc_error *err)
         if (r == 0)
                 r = start_listeners(daemon, err);
         if (r == 0)
-                log_ready(daemon, provider_local_io_name(lane_provider(daemon->lanes[0])));
+                log_ready(daemon, provider_local_io_name(lane_thread_provider(daemon->lanes[0])));
         return r;
 }
 

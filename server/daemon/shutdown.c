@@ -59,7 +59,7 @@ static void stop_lanes(struct daemon *daemon)
         if (n_lanes == 0)
                 close_control(daemon);
         for (unsigned i = 0; i < n_lanes; i++)
-                lane_stop(daemon->lanes[i], on_lane_stopped, daemon);
+                lane_thread_stop(daemon->lanes[i], on_lane_stopped, daemon);
 }
 
 static void on_engine_closed(void *arg, unsigned n_stuck)

@@ -161,6 +161,14 @@ Kcopy__V1__Completion *encode_completion(struct kc_budget *build, uint64_t job_i
         return message;
 }
 
+/* Where one destination stands: a job that has not run yet has no results, and nothing of it was touched. */
+static struct job_destination_result destination_of(const struct engine_job_view *view, unsigned index)
+{
+        if (view->destinations)
+                return view->destinations[index];
+        return (struct job_destination_result){.ledger.untouched = view->length_bytes};
+}
+
 Kcopy__V1__Progress *encode_progress(
     struct kc_budget *build, const struct engine_job_view *view, uint64_t rate_bytes_per_s)
 {
@@ -177,9 +185,9 @@ Kcopy__V1__Progress *encode_progress(
                 return NULL;
         message->n_done_bytes = view->spec->n_to;
         for (unsigned i = 0; i < view->spec->n_to; i++) {
-                const struct job_ledger *ledger = &view->destinations[i].ledger;
+                struct job_destination_result result = destination_of(view, i);
 
-                message->done_bytes[i] = ledger->copied + ledger->zeroed + ledger->skipped;
+                message->done_bytes[i] = result.ledger.copied + result.ledger.zeroed + result.ledger.skipped;
         }
         return message;
 }
@@ -214,6 +222,7 @@ Kcopy__V1__DeviceInfo *encode_device(
         message->can_zero = info->zero_max_bytes != 0;
         message->can_extents = info->can_extents;
         message->multi_conn = info->multi_conn;
+        message->resizable = info->resizable;
         message->mounted_for_writing = info->mounted_rw;
         message->identity = (char *)info->identity.key;
         return message->name ? message : NULL;
@@ -228,7 +237,7 @@ struct detail {
 static Kcopy__V1__DestinationInfo *destination_info_of(struct kc_budget *build, struct engine *engine,
     const struct engine_job_view *view, unsigned index, const struct detail *detail)
 {
-        const struct job_destination_result *result = &view->destinations[index];
+        const struct job_destination_result result = destination_of(view, index);
         Kcopy__V1__DestinationInfo *message = build_destination_info(build);
 
         if (!message)
@@ -236,15 +245,15 @@ static Kcopy__V1__DestinationInfo *destination_info_of(struct kc_budget *build, 
         message->device = encode_text(
             build, engine_region_name(engine, view->spec, &view->spec->to[index]), detail->text_max_bytes);
         message->sector = view->spec->to[index].sector;
-        message->durable = result->durable;
-        message->done = result->done;
-        message->detached = result->detached;
+        message->durable = result.durable;
+        message->done = result.done;
+        message->detached = result.detached;
         if (!message->device)
                 return NULL;
         if (!detail->ledgers)
                 return message;
-        message->ledger = ledger_of(build, &result->ledger);
-        if (!message->ledger || !error_of(build, &result->error, detail->text_max_bytes, &message->error))
+        message->ledger = ledger_of(build, &result.ledger);
+        if (!message->ledger || !error_of(build, &result.error, detail->text_max_bytes, &message->error))
                 return NULL;
         return message;
 }

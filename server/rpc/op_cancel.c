@@ -10,7 +10,7 @@ void op_cancel_run(struct session *session, uint64_t request_id, const Kcopy__V1
         if (engine_job_get(engine, job_id, &view) < 0 || !peer_may_see(&session->peer, view.owner) ||
             engine_job_cancel(engine, job_id) < 0)
                 session_refuse_field(session, request_id, "job", -ENOENT, KC_CLASS_NOT_FOUND,
-                    "job: there is no job %llu", (unsigned long long)job_id);
+                    "job %llu: there is no such job", (unsigned long long)job_id);
         else
                 session_done(session, request_id);
 }

@@ -13,7 +13,7 @@ void op_get_run(struct session *session, uint64_t request_id, const Kcopy__V1__C
 
         if (engine_job_get(engine, job_id, &view) < 0 || !peer_may_see(&session->peer, view.owner)) {
                 session_refuse_field(session, request_id, "job", -ENOENT, KC_CLASS_NOT_FOUND,
-                    "job: there is no job %llu", (unsigned long long)job_id);
+                    "job %llu: there is no such job", (unsigned long long)job_id);
                 return;
         }
         kc_budget_reset(&session->rpc->build);

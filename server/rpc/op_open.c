@@ -16,7 +16,7 @@ void op_close_run(struct session *session, uint64_t request_id, const Kcopy__V1_
 {
         if (engine_close_handle(session->client, request->close->handle) < 0)
                 session_refuse_field(session, request_id, "handle", -ENOENT, KC_CLASS_NOT_FOUND,
-                    "handle: %llu is not open", (unsigned long long)request->close->handle);
+                    "handle %llu: is not open", (unsigned long long)request->close->handle);
         else
                 session_done(session, request_id);
 }

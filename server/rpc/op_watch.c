@@ -11,7 +11,7 @@ static bool add(struct session *session, uint64_t request_id, uint64_t job_id, u
 
         if (r == -ENOENT)
                 session_refuse_field(session, request_id, "jobs", r, KC_CLASS_NOT_FOUND,
-                    "jobs: there is no job %llu", (unsigned long long)job_id);
+                    "job %llu: there is no such job", (unsigned long long)job_id);
         else if (r == -E2BIG)
                 session_refuse_field(session, request_id, "jobs", r, KC_CLASS_LIMIT,
                     "jobs: more than %u named; watch all of them instead", WATCH_JOBS_MAX);

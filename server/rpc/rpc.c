@@ -28,7 +28,7 @@ void rpc_config_defaults(struct rpc_config *config)
 static void on_event(struct engine_observer *observer, const struct job_event *event)
 {
         struct rpc *rpc = kc_container_of(observer, struct rpc, observer);
-        struct idmap_node *node = idmap_get(&rpc->jobs, event->job_id);
+        struct kc_idmap_node *node = kc_idmap_get(&rpc->jobs, event->job_id);
         struct slot *slot = node ? kc_container_of(node, struct slot, by_id) : NULL;
         struct session *owner = slot ? slot->session : NULL;
 
@@ -169,7 +169,7 @@ void rpc_free(struct rpc *rpc)
         if (!rpc)
                 return;
         assert(rpc->n_sessions == 0 && kc_list_empty(&rpc->watchers) && rpc->jobs.n == 0);
-        idmap_done(&rpc->jobs);
+        kc_idmap_done(&rpc->jobs);
         kc_budget_done(&rpc->unpack);
         kc_budget_done(&rpc->build);
         free(rpc);
@@ -188,7 +188,7 @@ int rpc_new(const struct rpc_config *config, struct rpc **ret_rpc)
         kc_list_init(&rpc->sessions);
         kc_list_init(&rpc->dirty);
         kc_list_init(&rpc->watchers);
-        r = idmap_init(&rpc->jobs);
+        r = kc_idmap_init(&rpc->jobs);
         if (r < 0)
                 goto err_after_alloc;
         r = kc_budget_init(&rpc->unpack, KC_UNPACK_BUDGET_BYTES);
@@ -209,7 +209,7 @@ int rpc_new(const struct rpc_config *config, struct rpc **ret_rpc)
 err_after_unpack:
         kc_budget_done(&rpc->unpack);
 err_after_map:
-        idmap_done(&rpc->jobs);
+        kc_idmap_done(&rpc->jobs);
 err_after_alloc:
         free(rpc);
         return r;

@@ -39,7 +39,7 @@ struct slot *slot_new(struct session *session, uint64_t request_id)
 static void forget(struct slot *slot)
 {
         if (slot->accepted)
-                idmap_del(&slot->session->rpc->jobs, &slot->by_id);
+                kc_idmap_del(&slot->session->rpc->jobs, &slot->by_id);
         slot->session->jobs.terminal_bytes -= slot->terminal_bytes;
         free(slot->terminal);
         kc_list_del(&slot->queue);
@@ -56,7 +56,7 @@ void slot_free(struct slot *slot)
 void slot_accepted(struct slot *slot, uint64_t job_id)
 {
         slot->accepted = true;
-        idmap_add(&slot->session->rpc->jobs, &slot->by_id, job_id);
+        kc_idmap_add(&slot->session->rpc->jobs, &slot->by_id, job_id);
 }
 
 /* Put it on the queue of what it has to say. */

@@ -13,7 +13,7 @@
 
 #include "base/list.h"
 #include "copy/engine.h"
-#include "rpc/idmap.h"
+#include "base/idmap.h"
 #include "rpc/news.h"
 
 struct session;
@@ -31,7 +31,7 @@ struct slots {
 struct slot {
         struct engine_submission submission;
         struct session *session;
-        struct idmap_node by_id; /* rpc->jobs, once accepted */
+        struct kc_idmap_node by_id; /* rpc->jobs, once accepted */
         struct kc_list node, queue;
         uint64_t request_id;
         struct batch *batch; /* until its AcceptedMany has been sent: its events wait for that */

@@ -6,7 +6,7 @@
 #include "rpc/session.h"
 
 struct mark {
-        struct idmap_node by_id; /* watch.marks */
+        struct kc_idmap_node by_id; /* watch.marks */
         struct kc_list node;     /* watch.all_marks */
         struct kc_list queue;    /* watch.news, while there are any */
         struct news news;
@@ -15,7 +15,7 @@ struct mark {
 
 static struct mark *mark_get(const struct watch *watch, uint64_t job_id)
 {
-        struct idmap_node *node = idmap_get(&watch->marks, job_id);
+        struct kc_idmap_node *node = kc_idmap_get(&watch->marks, job_id);
 
         return node ? kc_container_of(node, struct mark, by_id) : NULL;
 }
@@ -29,14 +29,14 @@ static struct mark *mark_new(struct watch *watch, uint64_t job_id)
         kc_list_init(&mark->node);
         kc_list_init(&mark->queue);
         kc_list_push(&watch->all_marks, &mark->node);
-        idmap_add(&watch->marks, &mark->by_id, job_id);
+        kc_idmap_add(&watch->marks, &mark->by_id, job_id);
         return mark;
 }
 
 static void mark_free(struct watch *watch, struct mark *mark)
 {
         watch->n_named -= mark->named;
-        idmap_del(&watch->marks, &mark->by_id);
+        kc_idmap_del(&watch->marks, &mark->by_id);
         kc_list_del(&mark->queue);
         kc_list_del(&mark->node);
         free(mark);
@@ -115,7 +115,7 @@ int watch_init(struct session *session)
         kc_list_init(&watch->all_marks);
         kc_list_init(&watch->news);
         kc_timer_init(&watch->timer, on_timer);
-        return idmap_init(&watch->marks);
+        return kc_idmap_init(&watch->marks);
 }
 
 static void forget_marks(struct watch *watch, bool named)
@@ -133,7 +133,7 @@ void watch_stop(struct session *session)
         session->watch.all = false;
         forget_marks(&session->watch, true);
         stop_if_idle(session);
-        idmap_done(&session->watch.marks);
+        kc_idmap_done(&session->watch.marks);
 }
 
 int watch_add_all(struct session *session, uint64_t interval_ns)
@@ -163,7 +163,7 @@ int watch_add_all(struct session *session, uint64_t interval_ns)
 /* A job of this very session whose Completion has not been sent will have it anyway. */
 static bool is_own(const struct session *session, uint64_t job_id)
 {
-        struct idmap_node *node = idmap_get(&session->rpc->jobs, job_id);
+        struct kc_idmap_node *node = kc_idmap_get(&session->rpc->jobs, job_id);
 
         return node && kc_container_of(node, struct slot, by_id)->session == session;
 }

@@ -299,7 +299,8 @@ static void view_of(const struct fake_job *job, struct engine_job_view *ret_view
             .owner = job->owner,
             .spec = job->spec,
             .length_bytes = LENGTH_BYTES,
-            .destinations = job->destinations,
+            /* as the real one: none until the job runs */
+            .destinations = job->state == JOB_WAITING ? NULL : job->destinations,
             .result = job->result,
         };
 }

@@ -40,6 +40,12 @@ kcopyd_ends() {
         return $result
 }
 
+# kill_kcopyd [SIGNAL]: not an orderly end; how it ended is not looked at.
+kill_kcopyd() {
+        kcopyd_ended="${kcopyd_ended:-} $kcopyd_pid"
+        end_process "$kcopyd_pid" "${1:-KILL}"
+}
+
 # ctl ARGS…: kcopyctl, its output in $out, its messages in $errs, its exit status in $status.
 ctl() {
         status=0
@@ -134,5 +140,5 @@ rss_anon_kib() {
 }
 
 copied_some() {
-        [ "$(stat -c %b "$1")" -gt 0 ]
+        [ -e "$1" ] && [ "$(stat -c %b "$1")" -gt 0 ]
 }

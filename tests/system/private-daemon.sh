@@ -20,7 +20,7 @@ expect_status 3
 must_wait_for 5 none_left
 
 start_nbdkit --filter=delay memory 1M delay-read=60
-start_copy "$uri" null:
+start_copy --no-extents "$uri" null:
 must_wait_for 10 eval 'pgrep -P "$copy_pid" >/dev/null'
 end_process "$copy_pid" KILL
 nbdkit_pid=$pid

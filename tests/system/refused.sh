@@ -45,7 +45,7 @@ refuse 'from' 'connect|refused|no such|ENOENT' -- "nbd+unix:///?socket=$tmp/no.s
 refuse 'from' 'null' -- null: "$a"
 refuse 'from|source' 'directory|EISDIR|regular|block' -- "$tmp" "$a"
 refuse 'page|reserv' 'limit|pages|minimum' -- --pages 1 "$tmp/src" \
-        [ nbdkit --exit-with-parent --filter=blocksize-policy memory 1M blocksize-minimum=64K blocksize-error-policy=error ]
+        [ nbdkit --exit-with-parent --filter=blocksize-policy memory 1M blocksize-minimum=64K blocksize-preferred=64K blocksize-error-policy=error ]
 no_writes "$a_trace" "$coarse_trace" "$small_trace"
 cmp -s -n 1048576 /dev/zero "$tmp/a" || fail "a refused job wrote"
 

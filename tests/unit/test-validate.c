@@ -296,6 +296,8 @@ static const struct job accepted[] = {
         {.name = "to null: with blocks", .from = {NBD(1001, 1, "a")}, .to = {{{DEVICE(IO_KIND_NULL, UINT64_MAX, 4096, "")}, 5, 0}},
             .length_bytes = 1001},
         /* files */
+        {.name = "an empty file", .from = {FILE_OF(0, "e")}, .to = {{ABSENT}}, .length_bytes = 0,
+            .planned = {{.resize = true, .resize_bytes = 0, .lock_end_bytes = UINT64_MAX}}},
         {.name = "a file that is created", .from = {NBD(1001, 1, "a")}, .to = {{ABSENT}}, .length_bytes = 1001,
             .planned = {{.resize = true, .resize_bytes = 1001, .lock_end_bytes = UINT64_MAX}}},
         {.name = "a file that is created with a region", .from = {NBD(1001, 1, "a")}, .to = {{ABSENT, 2, 0}}, .length_bytes = 1001,
@@ -330,7 +332,7 @@ static const struct job accepted[] = {
         {.name = "one page", .from = {NBD(MIB, 512, "a")}, .to = {{NBD(MIB, 4096, "b")}}, .pages = 1, .length_bytes = MIB,
             .align_bytes = 4096, .chunk_max_bytes = 4096},
         {.name = "pages that are no power of two", .from = {NBD(MIB, 512, "a")}, .to = {{NBD(MIB, 1, "b")}}, .pages = 100,
-            .length_bytes = MIB, .chunk_max_bytes = 64 * 4096},
+            .length_bytes = MIB, .chunk_max_bytes = 16 * 4096},
         {.name = "just the pages for a minimum block", .from = {NBD(MIB, 65536, "a")}, .to = {{NBD(MIB, 1, "b")}}, .pages = 16,
             .length_bytes = MIB, .chunk_max_bytes = 65536},
         {.name = "the smallest maximum", .from = {NBD(MIB, 1, "a")}, .n_to = 2,

@@ -1,5 +1,5 @@
-/* A data lane (lane.h). */
-#include "daemon/lane.h"
+/* A data lane (lane_thread.h). */
+#include "daemon/lane_thread.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct lane {
+struct lane_thread {
         pthread_t thread;
         unsigned index;
         struct provider_config config;
@@ -31,14 +31,14 @@ static void on_actor_closed(struct kc_actor_uv *actor)
 
 static void on_provider_closed(void *arg)
 {
-        struct lane *lane = arg;
+        struct lane_thread *lane = arg;
 
         kc_actor_uv_close(&lane->actor, on_actor_closed);
 }
 
 static void on_stop(struct kc_actor *actor, struct kc_msg *msg)
 {
-        struct lane *lane = kc_container_of(msg, struct lane, stop);
+        struct lane_thread *lane = kc_container_of(msg, struct lane_thread, stop);
 
         provider_close(lane->provider, on_provider_closed, lane);
 }
@@ -53,9 +53,9 @@ static void run(uv_loop_t *loop)
         (void)r;
 }
 
-static void *lane_main(void *arg)
+static void *lane_thread_main(void *arg)
 {
-        struct lane *lane = arg;
+        struct lane_thread *lane = arg;
         char name[16];
         int r;
 
@@ -92,7 +92,7 @@ report:
 
 static void on_thread_end(struct kc_actor *control, struct kc_msg *msg)
 {
-        struct lane *lane = kc_container_of(msg, struct lane, stopped);
+        struct lane_thread *lane = kc_container_of(msg, struct lane_thread, stopped);
         void (*on_stopped)(void *arg) = lane->on_stopped;
         void *arg = lane->arg;
 
@@ -102,10 +102,10 @@ static void on_thread_end(struct kc_actor *control, struct kc_msg *msg)
         on_stopped(arg);
 }
 
-int lane_start(struct kc_actor *control, unsigned index, const struct provider_config *config,
-    struct lane **ret_lane, struct kc_error *err)
+int lane_thread_start(struct kc_actor *control, unsigned index, const struct provider_config *config,
+    struct lane_thread **ret_lane, struct kc_error *err)
 {
-        struct lane *lane = calloc(1, sizeof(*lane));
+        struct lane_thread *lane = calloc(1, sizeof(*lane));
         sigset_t all, old;
         int r;
 
@@ -123,7 +123,7 @@ int lane_start(struct kc_actor *control, unsigned index, const struct provider_c
         /* signals are the control loop's */
         sigfillset(&all);
         pthread_sigmask(SIG_BLOCK, &all, &old);
-        r = -pthread_create(&lane->thread, NULL, lane_main, lane);
+        r = -pthread_create(&lane->thread, NULL, lane_thread_main, lane);
         pthread_sigmask(SIG_SETMASK, &old, NULL);
         if (r < 0)
                 goto err_after_sem;
@@ -144,17 +144,17 @@ err_after_alloc:
         return kc_error_set(err, r, KC_CLASS_INTERNAL, "lane: no thread: %s", uv_strerror(r));
 }
 
-struct kc_actor *lane_actor(struct lane *lane)
+struct kc_actor *lane_thread_actor(struct lane_thread *lane)
 {
         return &lane->actor.actor;
 }
 
-struct io_provider *lane_provider(struct lane *lane)
+struct io_provider *lane_thread_provider(struct lane_thread *lane)
 {
         return lane->provider;
 }
 
-void lane_stop(struct lane *lane, void (*on_stopped)(void *arg), void *arg)
+void lane_thread_stop(struct lane_thread *lane, void (*on_stopped)(void *arg), void *arg)
 {
         lane->on_stopped = on_stopped;
         lane->arg = arg;
