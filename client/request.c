@@ -95,8 +95,8 @@ bool request_answer(struct request *request, const Kcopy__V1__ServerMessage *rep
                 const Kcopy__V1__Refused *why = reply->refused;
 
                 request->status =
-                    client_fail(request->client, convert_errno(why->errno_name, why->error_class), "%s%s%s",
-                        why->field, why->field[0] ? ": " : "", why->reason);
+                    client_fail(request->client, convert_errno(why->errno_name, why->error_class), "%s",
+                        why->reason[0] ? why->reason : why->field);
         } else if (request->on_reply) {
                 request->status = request->on_reply(request, reply);
         }

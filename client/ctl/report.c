@@ -44,20 +44,10 @@ enum ctl_status report_status(
         return CTL_DONE;
 }
 
-/* `message` without the "DEVICE: " that it may begin with: the subject is said already. */
-static const char *without_subject(const char *message, const char *device)
-{
-        size_t bytes = device ? strlen(device) : 0;
-
-        if (bytes && strncmp(message, device, bytes) == 0 && strncmp(message + bytes, ": ", 2) == 0)
-                return message + bytes + 2;
-        return message;
-}
-
 static void print_error(
     const char *name, const char *device, const struct kcopy_endpoint_error *error, const char *ledger)
 {
-        const char *message = without_subject(error->message, device);
+        const char *message = text_without_subject(error->message, device);
         char sector[40] = "";
 
         if (error->has_sector && !strstr(message, "sector"))
@@ -94,6 +84,14 @@ static const char *ledger_text(const struct kcopy_destination_result *destinatio
         return text;
 }
 
+/* "options.priority" → "priority", as which the server speaks of it */
+static const char *last_part(const char *field)
+{
+        const char *dot = strrchr(field, '.');
+
+        return dot ? dot + 1 : field;
+}
+
 static void print_refused(const struct report *report, const struct kcopy_result *result)
 {
         const char *field = result->refused_field;
@@ -111,10 +109,11 @@ static void print_refused(const struct report *report, const struct kcopy_result
                 name = device_name(report, index, text);
         }
         if (name)
-                text_error(name, "refused: %s: %s%s", field, without_subject(result->refusal.message, device),
-                    limit);
+                text_error(name, "refused: %s: %s%s", field,
+                    text_without_subject(result->refusal.message, device), limit);
         else
-                text_error(field[0] ? field : "refused", "%s%s", result->refusal.message, limit);
+                text_error(field[0] ? field : "refused", "%s%s",
+                    text_without_subject(result->refusal.message, last_part(field)), limit);
 }
 
 static void print_summary(const struct report *report, const struct kcopy_result *result)

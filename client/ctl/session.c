@@ -115,6 +115,7 @@ void session_close(struct session *session, bool goodbye)
 
 enum ctl_status session_failed(struct session *session, int rc, const char *subject)
 {
-        text_error(subject ? subject : session->server, "%s", kcopy_error(session->client));
+        text_error(subject ? subject : session->server, "%s",
+            text_without_subject(kcopy_error(session->client), subject));
         return rc == -ENOTCONN || rc == -ETIMEDOUT ? CTL_NO_SERVER : CTL_REFUSED;
 }

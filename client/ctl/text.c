@@ -49,6 +49,15 @@ void text_error(const char *subject, const char *format, ...)
         fprintf(stderr, "%s\n", text_escape(reason, escaped));
 }
 
+const char *text_without_subject(const char *message, const char *subject)
+{
+        size_t bytes = subject ? strlen(subject) : 0;
+
+        if (bytes && strncmp(message, subject, bytes) == 0 && strncmp(message + bytes, ": ", 2) == 0)
+                return message + bytes + 2;
+        return message;
+}
+
 struct class_name {
         const char *words, *json;
 };

@@ -14,31 +14,12 @@
 
 #include "copy/run.h"
 
-/* Written zeroes come from here: never written to, so it stays the kernel's zero page. */
-#define ZERO_BUFFER_BYTES (1u << 20)
-static unsigned char zero_buffer[ZERO_BUFFER_BYTES] __attribute__((aligned(KC_PAGE_BYTES)));
-
 /* Zero runs shorter than this are cheaper as data. */
 #define ZERO_RUN_MIN_BYTES 32768u
 
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-        return a < b ? a : b;
-}
-
-static struct leg_endpoint *destination_of(const struct chunk_write *w)
-{
-        return &w->chunk->leg->endpoints[1 + w->destination];
-}
-
-static const struct run_facts *facts_of(const struct chunk *chunk)
+const struct run_facts *chunk_facts(const struct chunk *chunk)
 {
         return &chunk->leg->run->facts;
-}
-
-static uint64_t now_ns(const struct chunk *chunk)
-{
-        return kc_actor_now_ns(chunk->leg->lane->actor);
 }
 
 bool chunk_needs_pages(const struct chunk *chunk)
@@ -107,7 +88,7 @@ static void uncount(struct chunk *chunk)
         chunk->leg->n_main--;
 }
 
-static void free_chunk(struct chunk *chunk)
+void chunk_free(struct chunk *chunk)
 {
         struct leg *leg = chunk->leg;
 
@@ -125,13 +106,13 @@ static void free_chunk(struct chunk *chunk)
 
 /* ---- decisions */
 
-static void push(struct kc_list *list, struct chunk *chunk)
+void chunk_push(struct kc_list *list, struct chunk *chunk)
 {
         kc_list_move(list, &chunk->node);
         lane_wake(chunk->leg->lane);
 }
 
-static void decide(struct chunk_write *w, int status, enum kc_class class, uint64_t doubt_bytes)
+void chunk_decide(struct chunk_write *w, int status, enum kc_class class, uint64_t doubt_bytes)
 {
         struct chunk *chunk = w->chunk;
 
@@ -143,28 +124,28 @@ static void decide(struct chunk_write *w, int status, enum kc_class class, uint6
         w->doubt_bytes = doubt_bytes;
         leg_check_lag(chunk->leg);
         if (--chunk->n_undecided == 0)
-                push(&chunk->leg->lane->report_chunks, chunk);
+                chunk_push(&chunk->leg->lane->report_chunks, chunk);
 }
 
 /* Every destination that has no outcome gets this one; those with a request in flight are in doubt. */
-static void decide_rest(struct chunk *chunk, int status, enum kc_class class)
+void chunk_decide_rest(struct chunk *chunk, int status, enum kc_class class)
 {
         for (unsigned i = 0; i < chunk->n_writes; i++) {
                 struct chunk_write *w = &chunk->writes[i];
 
                 if (!w->decided)
-                        decide(w, status, class, w->in_flight ? w->requested_bytes : 0);
+                        chunk_decide(w, status, class, w->in_flight ? w->requested_bytes : 0);
         }
 }
 
-static void read_failed(struct chunk *chunk, int status, enum kc_class class)
+void chunk_read_failed(struct chunk *chunk, int status, enum kc_class class)
 {
         chunk->read_status = status;
         chunk->read_class = class;
-        decide_rest(chunk, 0, KC_CLASS_NONE);
+        chunk_decide_rest(chunk, 0, KC_CLASS_NONE);
 }
 
-static bool something_in_flight(const struct chunk *chunk)
+bool chunk_in_flight(const struct chunk *chunk)
 {
         if (chunk->reading)
                 return true;
@@ -183,171 +164,18 @@ static bool something_unanswered(const struct chunk *chunk)
 }
 
 /* A late answer came: only the settling is left. */
-static void on_settled(struct chunk *chunk, bool unanswered)
+void chunk_late_answer(struct chunk *chunk, bool unanswered)
 {
         if (unanswered)
-                chunk->settle_ns = now_ns(chunk) + chunk->leg->lane->quarantine_ns;
-        lane_tick_at(chunk->leg->lane, now_ns(chunk));
-}
-
-/* ---- writes */
-
-static void write_next(struct chunk_write *w);
-
-static void on_write_done(struct io_req *req)
-{
-        struct chunk_write *w = kc_container_of(req, struct chunk_write, req);
-        struct chunk *chunk = w->chunk;
-        struct zeroes_piece *piece = &chunk->pieces[w->piece];
-        uint64_t piece_bytes =
-            w->as_data || chunk->kind != SPAN_DATA ? chunk->length_bytes : piece->length_bytes;
-
-        w->in_flight = false;
-        w->unanswered = req->unanswered;
-        if (w->decided) {
-                on_settled(chunk, req->unanswered);
-                return;
-        }
-        if (req->status == -EOPNOTSUPP && req->op == IO_ZERO) {
-                destination_of(w)->no_zero = true; /* the next rung: written zeroes */
-                write_next(w);
-                return;
-        }
-        if (req->status < 0) {
-                if (req->unanswered)
-                        chunk->settle_ns = now_ns(chunk) + chunk->leg->lane->quarantine_ns;
-                decide(w, req->status, req->class, w->requested_bytes);
-                return;
-        }
-        w->piece_done_bytes += w->requested_bytes;
-        w->done_bytes += w->requested_bytes;
-        if (w->piece_done_bytes >= piece_bytes) {
-                w->piece++;
-                w->piece_done_bytes = 0;
-        }
-        write_next(w);
-}
-
-static void write_submit(struct chunk_write *w, enum io_op op, void *buf, uint64_t at_bytes, uint64_t bytes)
-{
-        struct chunk *chunk = w->chunk;
-        const struct run_facts *facts = facts_of(chunk);
-        struct endpoint *endpoint = destination_of(w)->endpoint;
-        struct io_req *req = &w->req;
-        int rc;
-
-        req->op = op;
-        req->flags = 0;
-        if (facts->fua && endpoint->info.can_fua)
-                req->flags |= IO_FUA;
-        if (op == IO_ZERO && facts->unmap)
-                req->flags |= IO_UNMAP;
-        req->offset_bytes = facts->to_start_bytes[w->destination] + chunk->start_bytes + at_bytes;
-        req->length_bytes = bytes;
-        req->buf = buf;
-        req->on_done = on_write_done;
-        w->requested_bytes = min_u64(bytes, chunk->length_bytes - at_bytes);
-        w->sent_ns = now_ns(chunk);
-        w->deadline_ns = w->sent_ns + facts->timeout_ns;
-        w->in_flight = true;
-        rc = endpoint_submit(endpoint, req);
-        if (rc < 0) {
-                w->in_flight = false;
-                decide(w, rc, kc_class_of_errno(rc), 0);
-                return;
-        }
-        lane_tick_at(chunk->leg->lane, w->deadline_ns);
-}
-
-/* Written zeroes: from the chunk's own buffer where it has one (it holds zeroes there), else from ours. */
-static void write_zeroes(struct chunk_write *w, uint64_t at_bytes, uint64_t bytes)
-{
-        struct chunk *chunk = w->chunk;
-        const struct endpoint_info *info = &destination_of(w)->endpoint->info;
-
-        if (chunk->buf) {
-                write_submit(w, IO_WRITE, chunk->buf + at_bytes, at_bytes, bytes);
-                return;
-        }
-        bytes = min_u64(bytes, info->block_max_bytes);
-        if (bytes > ZERO_BUFFER_BYTES)
-                bytes = ZERO_BUFFER_BYTES;
-        write_submit(w, IO_WRITE, zero_buffer, at_bytes, bytes);
-}
-
-static void write_next(struct chunk_write *w)
-{
-        struct chunk *chunk = w->chunk;
-        const struct run_facts *facts = facts_of(chunk);
-        const struct endpoint_info *info = &destination_of(w)->endpoint->info;
-        bool can_zero = info->zero_max_bytes > 0 && !destination_of(w)->no_zero;
-        bool declared = facts->zero_mask >> w->destination & 1;
-
-        /* Detected zeroes do not pay where they cannot be asked for: one write of it all. */
-        if (w->done_bytes == 0 && chunk->kind == SPAN_DATA && !can_zero && !declared)
-                w->as_data = true;
-
-        while (w->done_bytes < chunk->length_bytes) {
-                const struct zeroes_piece *piece = &chunk->pieces[w->piece];
-                uint64_t left = chunk->length_bytes - w->done_bytes;
-
-                if (chunk->leg->obeyed.stop) {
-                        decide(w, -ECANCELED, KC_CLASS_CANCELLED, 0);
-                        return;
-                }
-                if (chunk->kind == SPAN_TAIL) {
-                        write_submit(w, IO_WRITE, chunk->buf, 0, chunk->buf_bytes);
-                        return;
-                }
-                if (chunk->kind == SPAN_ZERO) {
-                        if (can_zero)
-                                write_submit(
-                                    w, IO_ZERO, NULL, w->done_bytes, min_u64(left, info->zero_max_bytes));
-                        else
-                                write_zeroes(w, w->done_bytes, left);
-                        return;
-                }
-                if (w->as_data) {
-                        write_submit(w, IO_WRITE, chunk->buf + w->done_bytes, w->done_bytes, left);
-                        return;
-                }
-                left = piece->length_bytes - w->piece_done_bytes;
-                if (!piece->zero) {
-                        write_submit(w, IO_WRITE, chunk->buf + w->done_bytes, w->done_bytes, left);
-                        return;
-                }
-                if (!declared) {
-                        if (can_zero)
-                                write_submit(
-                                    w, IO_ZERO, NULL, w->done_bytes, min_u64(left, info->zero_max_bytes));
-                        else
-                                write_zeroes(w, w->done_bytes, left);
-                        return;
-                }
-                /* The client says it reads as zeroes already. */
-                w->done_bytes += left;
-                w->piece++;
-                w->piece_done_bytes = 0;
-        }
-        decide(w, 0, KC_CLASS_NONE, 0);
-}
-
-void chunk_run_writes(struct chunk *chunk)
-{
-        chunk->step = CHUNK_WRITE;
-        kc_list_move(&chunk->leg->lane->io_chunks, &chunk->node);
-        if (chunk->n_writes > 1) /* somebody may fall behind without a word */
-                lane_tick_at(chunk->leg->lane, now_ns(chunk) + LAG_PERIOD_NS);
-        for (unsigned i = 0; i < chunk->n_writes; i++)
-                if (!chunk->writes[i].decided)
-                        write_next(&chunk->writes[i]);
+                chunk->settle_ns = chunk_now_ns(chunk) + chunk->leg->lane->quarantine_ns;
+        lane_tick_at(chunk->leg->lane, chunk_now_ns(chunk));
 }
 
 /* ---- the read */
 
 static void find_zeroes(struct chunk *chunk)
 {
-        const struct run_facts *facts = facts_of(chunk);
+        const struct run_facts *facts = chunk_facts(chunk);
 
         chunk->pieces[0].length_bytes = (uint32_t)chunk->length_bytes;
         if (!facts->detect_zeroes || chunk->kind != SPAN_DATA)
@@ -365,18 +193,18 @@ static void on_read_done(struct io_req *req)
 
         chunk->reading = false;
         if (chunk->n_undecided == 0) { /* decided without it */
-                on_settled(chunk, false);
+                chunk_late_answer(chunk, false);
                 return;
         }
         if (req->status < 0) {
                 if (chunk->step == CHUNK_MERGE_READ) /* it is the destination that could not be read */
-                        decide(&chunk->writes[0], req->status, req->class, 0);
+                        chunk_decide(&chunk->writes[0], req->status, req->class, 0);
                 else
-                        read_failed(chunk, req->status, req->class);
+                        chunk_read_failed(chunk, req->status, req->class);
                 return;
         }
         if (chunk->leg->obeyed.stop) {
-                decide_rest(chunk, -ECANCELED, KC_CLASS_CANCELLED);
+                chunk_decide_rest(chunk, -ECANCELED, KC_CLASS_CANCELLED);
                 return;
         }
         if (chunk->step == CHUNK_MERGE_READ) {
@@ -384,7 +212,7 @@ static void on_read_done(struct io_req *req)
                 read_submit(chunk);
                 return;
         }
-        push(&chunk->leg->lane->write_chunks, chunk);
+        chunk_push(&chunk->leg->lane->write_chunks, chunk);
 }
 
 /* A Zero job has no source: its tail is merged with zeroes. */
@@ -395,7 +223,7 @@ static bool has_source(const struct chunk *chunk)
 
 static void read_submit(struct chunk *chunk)
 {
-        const struct run_facts *facts = facts_of(chunk);
+        const struct run_facts *facts = chunk_facts(chunk);
         struct io_req *req = &chunk->read_req;
         struct endpoint *endpoint;
         int rc;
@@ -406,16 +234,16 @@ static void read_submit(struct chunk *chunk)
         if (chunk->step == CHUNK_MERGE_READ) {
                 /* The block that the tail ends in, as it is now; the tail goes on top of it. */
                 const struct chunk_write *w = &chunk->writes[0];
-                uint32_t block = destination_of(w)->endpoint->info.block_min_bytes;
+                uint32_t block = chunk_destination(w)->endpoint->info.block_min_bytes;
 
-                endpoint = destination_of(w)->endpoint;
+                endpoint = chunk_destination(w)->endpoint;
                 req->offset_bytes =
                     facts->to_start_bytes[w->destination] + chunk->start_bytes + chunk->buf_bytes - block;
                 req->length_bytes = block;
                 req->buf = chunk->buf + chunk->buf_bytes - block;
         } else if (!has_source(chunk)) {
                 memset(chunk->buf, 0, chunk->length_bytes);
-                push(&chunk->leg->lane->write_chunks, chunk);
+                chunk_push(&chunk->leg->lane->write_chunks, chunk);
                 return;
         } else {
                 endpoint = chunk->leg->endpoints[0].endpoint;
@@ -423,16 +251,16 @@ static void read_submit(struct chunk *chunk)
                 req->length_bytes = chunk->length_bytes;
                 req->buf = chunk->buf;
         }
-        chunk->read_sent_ns = now_ns(chunk);
+        chunk->read_sent_ns = chunk_now_ns(chunk);
         chunk->read_deadline_ns = chunk->read_sent_ns + facts->timeout_ns;
         chunk->reading = true;
         rc = endpoint_submit(endpoint, req);
         if (rc < 0) {
                 chunk->reading = false;
                 if (chunk->step == CHUNK_MERGE_READ)
-                        decide(&chunk->writes[0], rc, kc_class_of_errno(rc), 0);
+                        chunk_decide(&chunk->writes[0], rc, kc_class_of_errno(rc), 0);
                 else
-                        read_failed(chunk, rc, kc_class_of_errno(rc));
+                        chunk_read_failed(chunk, rc, kc_class_of_errno(rc));
                 return;
         }
         lane_tick_at(chunk->leg->lane, chunk->read_deadline_ns);
@@ -442,7 +270,7 @@ void chunk_begin(struct chunk *chunk)
 {
         assert(!chunk_needs_pages(chunk));
         if (chunk->kind == SPAN_ZERO) {
-                push(&chunk->leg->lane->write_chunks, chunk);
+                chunk_push(&chunk->leg->lane->write_chunks, chunk);
                 return;
         }
         kc_list_move(&chunk->leg->lane->io_chunks, &chunk->node);
@@ -463,101 +291,13 @@ void chunk_stop(struct chunk *chunk)
 {
         /* What is being read or written is waited for (chunk_abandon ends that); the rest need not begin. */
         if (chunk->hungry)
-                decide_rest(chunk, -ECANCELED, KC_CLASS_CANCELLED);
+                chunk_decide_rest(chunk, -ECANCELED, KC_CLASS_CANCELLED);
 }
 
 void chunk_abandon(struct chunk *chunk, int status, enum kc_class class)
 {
         if (chunk->n_undecided > 0)
-                decide_rest(chunk, status, class);
-}
-
-uint64_t chunk_check_deadline(struct chunk *chunk, uint64_t now)
-{
-        uint64_t next = UINT64_MAX;
-
-        if (chunk->reading && chunk->n_undecided > 0) {
-                if (now < chunk->read_deadline_ns)
-                        next = chunk->read_deadline_ns;
-                else if (chunk->step == CHUNK_MERGE_READ)
-                        decide(&chunk->writes[0], -ETIMEDOUT, KC_CLASS_TIMEOUT, 0);
-                else
-                        read_failed(chunk, -ETIMEDOUT, KC_CLASS_TIMEOUT);
-        }
-        for (unsigned i = 0; i < chunk->n_writes; i++) {
-                struct chunk_write *w = &chunk->writes[i];
-
-                if (!w->in_flight || w->decided)
-                        continue;
-                if (now < w->deadline_ns)
-                        next = min_u64(next, w->deadline_ns);
-                else
-                        decide(w, -ETIMEDOUT, KC_CLASS_TIMEOUT, w->requested_bytes);
-        }
-        return next;
-}
-
-bool chunk_blocking(const struct chunk *chunk, uint64_t *mask)
-{
-        if (!chunk->counted || chunk->hungry)
-                return true; /* it is not in the way */
-        if (chunk->step != CHUNK_WRITE || chunk->n_undecided == chunk->n_writes)
-                return false;
-        for (unsigned i = 0; i < chunk->n_writes; i++)
-                if (!chunk->writes[i].decided)
-                        *mask |= 1ull << chunk->writes[i].destination;
-        return true;
-}
-
-const char *chunk_stalled_on(const struct chunk *chunk)
-{
-        if (chunk->reading)
-                return chunk->step == CHUNK_MERGE_READ ? destination_of(&chunk->writes[0])->port->name
-                                                       : chunk->leg->endpoints[0].port->name;
-        for (unsigned i = 0; i < chunk->n_writes; i++)
-                if (chunk->writes[i].in_flight)
-                        return destination_of(&chunk->writes[i])->port->name;
-        return NULL;
-}
-
-/* No answer for the quarantine time after the deadline: the connection is ended, which fails what is pending.
- */
-static uint64_t kill_if_overdue(
-    struct chunk *chunk, struct leg_endpoint *le, uint64_t deadline_ns, uint64_t now)
-{
-        uint64_t kill_ns = deadline_ns + chunk->leg->lane->quarantine_ns;
-
-        if (now < kill_ns)
-                return kill_ns;
-        leg_kill_endpoint(chunk->leg, le);
-        return UINT64_MAX;
-}
-
-uint64_t chunk_check_settled(struct chunk *chunk, uint64_t now)
-{
-        uint64_t next = UINT64_MAX;
-
-        if (something_in_flight(chunk)) {
-                if (chunk->reading) {
-                        bool merge = chunk->step == CHUNK_MERGE_READ;
-
-                        next = kill_if_overdue(chunk,
-                            merge ? destination_of(&chunk->writes[0]) : &chunk->leg->endpoints[0],
-                            chunk->read_deadline_ns, now);
-                }
-                for (unsigned i = 0; i < chunk->n_writes; i++) {
-                        struct chunk_write *w = &chunk->writes[i];
-
-                        if (w->in_flight)
-                                next = min_u64(
-                                    next, kill_if_overdue(chunk, destination_of(w), w->deadline_ns, now));
-                }
-                return next;
-        }
-        if (now < chunk->settle_ns)
-                return chunk->settle_ns;
-        free_chunk(chunk);
-        return UINT64_MAX;
+                chunk_decide_rest(chunk, status, class);
 }
 
 /* ---- the report */
@@ -574,7 +314,7 @@ void chunk_run_report(struct chunk *chunk)
         report->leg = leg;
         report->start_bytes = chunk->start_bytes;
         report->end_bytes = chunk->start_bytes + chunk->length_bytes;
-        report->adrift = something_in_flight(chunk) || something_unanswered(chunk);
+        report->adrift = chunk_in_flight(chunk) || something_unanswered(chunk);
         report->read_status = chunk->read_status;
         report->read_class = chunk->read_class;
         report->read_dead =
@@ -595,17 +335,17 @@ void chunk_run_report(struct chunk *chunk)
                 out->bad_bytes = chunk->start_bytes + w->done_bytes;
                 out->pinned =
                     w->in_flight || w->unanswered || (chunk->reading && chunk->step == CHUNK_MERGE_READ);
-                out->dead = w->status < 0 && leg_endpoint_gone(destination_of(w), w->class);
+                out->dead = w->status < 0 && leg_endpoint_gone(chunk_destination(w), w->class);
         }
-        window_completed(&leg->window, chunk->length_bytes, leg->window_limited, now_ns(chunk));
+        window_completed(&leg->window, chunk->length_bytes, leg->window_limited, chunk_now_ns(chunk));
         uncount(chunk);
         if (report->adrift) {
                 chunk->adrift = true;
                 share_adrift(leg->share, chunk->pages, true);
                 kc_list_move(&leg->lane->adrift_chunks, &chunk->node);
-                lane_tick_at(leg->lane, now_ns(chunk));
+                lane_tick_at(leg->lane, chunk_now_ns(chunk));
         } else {
-                free_chunk(chunk);
+                chunk_free(chunk);
         }
         leg_report(leg, report);
 }

@@ -92,4 +92,29 @@ const char *chunk_stalled_on(const struct chunk *chunk);
  */
 uint64_t chunk_check_settled(struct chunk *chunk, uint64_t now_ns);
 
+/* ---- for chunk.c, chunk_write.c and chunk_wait.c alone */
+
+static inline struct leg_endpoint *chunk_destination(const struct chunk_write *w)
+{
+        return &w->chunk->leg->endpoints[1 + w->destination];
+}
+
+static inline uint64_t chunk_now_ns(const struct chunk *chunk)
+{
+        return kc_actor_now_ns(chunk->leg->lane->actor);
+}
+
+const struct run_facts *chunk_facts(const struct chunk *chunk);
+/* Put it at the end of one of the lane's lists, and have that looked at. */
+void chunk_push(struct kc_list *list, struct chunk *chunk);
+/* The outcome of one destination; the last one sends the report on its way. */
+void chunk_decide(struct chunk_write *w, int status, enum kc_class class, uint64_t doubt_bytes);
+/* … of all that have none; those with a request in flight are in doubt. */
+void chunk_decide_rest(struct chunk *chunk, int status, enum kc_class class);
+void chunk_read_failed(struct chunk *chunk, int status, enum kc_class class);
+/* An answer came for what had been decided without it: only the settling is left. */
+void chunk_late_answer(struct chunk *chunk, bool unanswered);
+bool chunk_in_flight(const struct chunk *chunk);
+void chunk_free(struct chunk *chunk);
+
 #endif

@@ -87,12 +87,21 @@ static void on_timer(struct kc_timer *timer)
                 close_ports(device);
 }
 
+/* An export that is open for writing is read through the same connection: it may admit no other. Not so local
+ * devices: a reader must not keep the writer's descriptor open. */
+static bool reads_too(const struct device *device, enum io_access access)
+{
+        return access == IO_ACCESS_READ && device->state == DEVICE_OPEN && device->info.kind == IO_KIND_NBD;
+}
+
 static struct device *find(struct engine *engine, const char *name, enum io_access access)
 {
         kc_list_for_each (pos, &engine->devices) {
                 struct device *device = kc_list_entry(pos, struct device, node);
 
-                if (device->retired || device->access != access || strcmp(device->name, name) != 0)
+                if (device->retired || strcmp(device->name, name) != 0)
+                        continue;
+                if (device->access != access && !reads_too(device, access))
                         continue;
                 /* A file's size is what it is now, not what it was when somebody else opened it. */
                 if (device->state == DEVICE_OPEN && device->info.kind == IO_KIND_FILE &&

@@ -23,6 +23,7 @@ void engine_config_defaults(struct engine_config *config)
             .quarantine_ns = 30 * NS_PER_S,
             .history_ns = 3600 * NS_PER_S,
             .history_max_jobs = 10000,
+            .helpers_min_bytes = 16u << 20,
             .client_running_max = 64,
             .client_queued_max = 16384,
             .first_job_id = 1,

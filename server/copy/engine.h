@@ -28,6 +28,7 @@ struct engine_config {
         uint64_t quarantine_ns;      /* how long an unanswered write may still land; default 30 s */
         uint64_t history_ns;         /* how long terminal events are kept; default 1 h */
         unsigned history_max_jobs;   /* and how many at most; default 10,000 */
+        uint64_t helpers_min_bytes;  /* jobs at least this long use several lanes; default 16 MiB */
         unsigned client_running_max; /* jobs of one client that run at once; default 64 */
         unsigned client_queued_max;  /* jobs of one client that wait; default 16,384 */
         uint64_t first_job_id;       /* ids never repeat: the wiring sees to it across restarts; default 1 */

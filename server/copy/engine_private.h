@@ -7,9 +7,6 @@
 #include "copy/lane.h"
 #include "copy/locks.h"
 
-/* A job is worth other lanes' help from this length on. */
-#define ENGINE_HELPERS_MIN_BYTES (16ull << 20)
-
 /* How often a run that nobody watches says how far it is. */
 #define ENGINE_SNAPSHOT_NS 1000000000ull
 

@@ -6,7 +6,8 @@
  *   terminal:   completed, failed, cancelled: exactly one completion; what is unanswered may still drain
  *
  * Owns its spec, its result, its run while there is one, and a reference to each device while it needs them.
- * job.c: submission to acceptance and start; job_end.c: what comes back from the run, and the end. */
+ * job.c: submission to acceptance; job_start.c: the start of its run; job_end.c: what comes back, and the
+ * end. */
 #ifndef COPY_JOB_H
 #define COPY_JOB_H
 
@@ -64,6 +65,12 @@ struct job {
         } * ends;
         struct lock_range *ranges; /* one per end that has a device, in `locks` */
 };
+
+/* How many `ends` it has; a Zero job's first one is empty. */
+static inline unsigned job_n_ends(const struct job *job)
+{
+        return 1 + job->spec->n_to;
+}
 
 /* Begin a submission: engine_submit's work. */
 int job_submit(struct engine_client *client, struct copy_spec *spec, struct engine_submission *submission);

@@ -17,7 +17,7 @@ void job_release_locks(struct job *job)
                 return;
         job->locked = false;
         locks_release(job->engine->locks, &job->locks);
-        for (unsigned i = 0; i < 1 + job->spec->n_to; i++) {
+        for (unsigned i = 0; i < job_n_ends(job); i++) {
                 if (job->ends[i].pinned)
                         device_unpin(job->ends[i].pinned);
                 job->ends[i].pinned = NULL;
@@ -141,14 +141,7 @@ static void on_close_timer(struct kc_timer *timer)
 /* Whether the run, which is over but not drained, still has something out to this device. */
 static bool still_needed(const struct job *job, unsigned end)
 {
-        const struct run_dest *dest;
-
-        if (!job->run)
-                return false;
-        if (end == 0)
-                return true;
-        dest = &job->run->dests[end - 1];
-        return dest->pinned || dest->flushing || dest->resizing;
+        return job->run && (end == 0 || job->run->held[end - 1].device);
 }
 
 static void let_go(struct job *job)
@@ -156,7 +149,7 @@ static void let_go(struct job *job)
         struct kc_actor *control = job->engine->control;
         bool terminal = kc_sm_state(&job->sm) >= JOB_COMPLETED;
 
-        while (job->closing_device < 1 + job->spec->n_to) {
+        while (job->closing_device < job_n_ends(job)) {
                 struct job_ends *end = &job->ends[job->closing_device++];
                 struct device *device = end->device;
 
@@ -230,7 +223,7 @@ static void retire_devices(struct job *job, bool stuck)
 {
         const struct run *run = job->run;
 
-        for (unsigned i = 0; i < 1 + job->spec->n_to; i++) {
+        for (unsigned i = 0; i < job_n_ends(job); i++) {
                 bool gone = i == 0 ? run->source_gone : run->dests_gone >> (i - 1) & 1;
 
                 if (!gone || !job->ends[i].device)
@@ -250,20 +243,20 @@ static void keep_adrift_locked(struct job *job)
         unsigned n_keep = 0;
         const struct lock_range *range = job->ranges;
 
-        for (unsigned i = 0; i < 1 + job->spec->n_to; i++) {
-                const struct run_dest *dest = i > 0 ? &job->run->dests[i - 1] : NULL;
+        for (unsigned i = 0; i < job_n_ends(job); i++) {
+                const struct run_held *held = i > 0 ? &job->run->held[i - 1] : NULL;
+                const struct job_ends *end = &job->ends[i];
 
-                if (!job->ends[i].device)
+                if (!end->device)
                         continue;
-                if (dest && dest->adrift_end_bytes > 0) {
-                        uint64_t base_bytes =
-                            job->ends[i].device->info.identity.base_bytes + job->ends[i].region.start_bytes;
+                if (held && (held->whole || held->end_bytes > 0))
+                        keep[n_keep++] = *range;
+                if (held && !held->whole && held->end_bytes > 0) {
+                        uint64_t base_bytes = end->device->info.identity.base_bytes + end->region.start_bytes;
 
-                        keep[n_keep] = *range;
-                        keep[n_keep].start_bytes = base_bytes + dest->adrift_start_bytes;
-                        if (dest->adrift_end_bytes < job->length_bytes) /* else the rounded end stays */
-                                keep[n_keep].end_bytes = base_bytes + dest->adrift_end_bytes;
-                        n_keep++;
+                        keep[n_keep - 1].start_bytes = base_bytes + held->start_bytes;
+                        if (held->end_bytes < job->length_bytes) /* else the rounded end stays */
+                                keep[n_keep - 1].end_bytes = base_bytes + held->end_bytes;
                 }
                 range++;
         }

@@ -340,6 +340,12 @@ static void on_orders(struct kc_actor *actor, struct kc_msg *msg)
         orders_back(leg);
 }
 
+bool leg_same_orders(const struct leg_orders *a, const struct leg_orders *b)
+{
+        return a->strip_mask == b->strip_mask && a->stop == b->stop && a->abandon == b->abandon &&
+               a->end == b->end;
+}
+
 void leg_order(struct leg *leg)
 {
         if (leg->orders_posted)

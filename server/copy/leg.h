@@ -133,6 +133,7 @@ void leg_init(
 int leg_open(struct leg *leg);
 /* On the home lane. */
 void leg_deal(struct leg *leg, struct span *span);
+bool leg_same_orders(const struct leg_orders *a, const struct leg_orders *b);
 void leg_order(struct leg *leg); /* `wanted` changed */
 
 /* On the home lane: the notice was dealt with, the leg may send another. */

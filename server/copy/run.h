@@ -89,6 +89,13 @@ struct run_snapshot {
         struct job_destination_result *destinations; /* [n_to] */
 };
 
+/* What an undrained run still holds of a destination when its terminal event is told. */
+struct run_held {
+        bool device;                     /* something that was sent to it is not answered */
+        bool whole;                      /* … and may touch all of its region: a change of size */
+        uint64_t start_bytes, end_bytes; /* in the job: where unanswered writes may still land; end 0: none */
+};
+
 struct run {
         struct run_facts facts;
         struct job *job; /* control's object: only an address here */
@@ -133,6 +140,7 @@ struct run {
         unsigned legs_gone;
         unsigned legs_told;        /* in done_msg (drained) or drained_msg: how many have come and gone */
         struct job_result *result; /* in done_msg; the job's from there on */
+        struct run_held *held;     /* in done_msg: [n_to] */
         bool source_gone;          /* in done_msg: do not use these connections again */
         uint64_t dests_gone;       /* … by destination */
 };
@@ -178,7 +186,11 @@ void run_fill_result(struct run *run);
 void run_fill_destination(const struct run *run, unsigned d, struct job_destination_result *ret_result);
 void run_snapshot(struct run *run);
 
+/* run_begin.c: the first span may be dealt once every file has its size. */
+void run_maybe_copy(struct run *run);
+
 /* run.c */
+void run_on_timer(struct kc_timer *timer);
 void run_work(struct run *run);
 void run_stop(struct run *run, const char *why);
 void run_drop(struct run *run, unsigned d);

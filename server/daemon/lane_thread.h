@@ -1,8 +1,9 @@
 /* A data lane: a thread with a loop, an actor and the provider of its endpoints.
  *
  * Owns all of them. Borrows: the control loop's actor. Thread: these functions belong to the control loop;
- * between start and stop the lane's loop, actor and provider are the lane's own. Close: lane_thread_stop, once the
- * engine has let go of its endpoints. A lane whose thread is stuck in a dead device never says on_stopped. */
+ * between start and stop the lane's loop, actor and provider are the lane's own. Close: lane_thread_stop,
+ * once the engine has let go of its endpoints. A lane whose thread is stuck in a dead device never says
+ * on_stopped. */
 #ifndef DAEMON_LANE_THREAD_H
 #define DAEMON_LANE_THREAD_H
 

@@ -6,12 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "daemon/daemon.h"
 #include "daemon/state.h"
 
 #define STATUS_USAGE 2
+#define POOL_THREADS "32"
 
 static int start_control(struct daemon *daemon, struct kc_error *err)
 {
@@ -63,6 +65,21 @@ static int start_lanes(struct daemon *daemon, struct kc_error *err)
         return 0;
 }
 
+/* Job ids do not repeat across restarts: they go on from the milliseconds since 2026, 32 ids each, which is
+ * more than can be used up on average (32,000 jobs a second for as long as the daemon runs). 12 digits and
+ * exact as a double for centuries. A clock that is set back by more than the daemon was idle can repeat them.
+ */
+static uint64_t first_job_id(void)
+{
+        static const time_t epoch_s = 1767225600; /* 2026-01-01 UTC */
+        struct timespec now;
+
+        clock_gettime(CLOCK_REALTIME, &now);
+        if (now.tv_sec <= epoch_s)
+                return 1;
+        return ((uint64_t)(now.tv_sec - epoch_s) * 1000 + (uint64_t)now.tv_nsec / 1000000) * 32;
+}
+
 static int start_engine(struct daemon *daemon, struct engine_config *config, struct kc_error *err)
 {
         const struct options *options = &daemon->options;
@@ -85,6 +102,8 @@ static int start_engine(struct daemon *daemon, struct engine_config *config, str
                 config->command_timeout_ns = options->command_timeout_ns;
                 config->cancel_grace_ns = options->cancel_grace_ns;
                 config->quarantine_ns = options->quarantine_ns;
+                /* nobody can ask for a private daemon's jobs later */
+                config->first_job_id = daemon_is_private(daemon) ? 1 : first_job_id();
                 r = engine_new(config, &daemon->engine);
         }
         free(actors);
@@ -219,6 +238,9 @@ int main(int argc, char **argv)
         struct kc_error err = {0};
         int status = STATUS_USAGE;
 
+        /* A dead local device holds a thread of the pool for each of its requests. The pool is as large as
+         * this says when it is first used. */
+        setenv("UV_THREADPOOL_SIZE", POOL_THREADS, 0);
         if (read_options(&daemon, argc, argv, &err) < 0) {
                 fprintf(stderr, "kcopyd: %s\n", err.message);
         } else {

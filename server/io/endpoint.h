@@ -41,6 +41,7 @@ enum io_flag {
         IO_GROW_ONLY = 1 << 2, /* resize */
 };
 
+/* What is opened for writing can be read as well: tails are merged. */
 enum io_access { IO_ACCESS_READ = 1, IO_ACCESS_WRITE = 2, IO_ACCESS_READ_WRITE = 3 };
 
 struct io_extent {

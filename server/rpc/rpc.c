@@ -21,6 +21,7 @@ void rpc_config_defaults(struct rpc_config *config)
         config->hello_timeout_ns = UINT64_C(10000) * MS_NS;
         config->cancel_ns = UINT64_C(3000) * MS_NS;
         config->linger_ns = UINT64_C(2000) * MS_NS;
+        config->linger_bytes = 4u << 20;
 }
 
 /* ---- events of the engine */

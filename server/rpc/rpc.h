@@ -33,8 +33,9 @@ struct rpc_config {
         size_t high_water_bytes; /* output beyond which nothing is read */
         size_t ceiling_bytes;    /* output and held terminal events beyond which the peer is cut off */
         uint64_t hello_timeout_ns;
-        uint64_t cancel_ns; /* for cancelled jobs to end and be reported, in rpc_hangup */
-        uint64_t linger_ns; /* for the last words to a peer that is being hung up on */
+        uint64_t cancel_ns;  /* for cancelled jobs to end and be reported, in rpc_hangup */
+        uint64_t linger_ns;  /* for the last words to a peer that is being hung up on */
+        size_t linger_bytes; /* what such a peer may go on saying, unheard */
         /* A session has ended and is gone; may be NULL. rpc_sessions() does not count it any more. */
         void (*on_session_end)(void *arg);
         void *arg;

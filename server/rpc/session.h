@@ -49,8 +49,9 @@ struct session {
         } uv;
         struct kc_frame_reader reader;
         bool reading;
-        bool ending; /* CLOSING: uv_shutdown has been asked for */
-        bool deaf;   /* CLOSING: uv_close has been asked for */
+        bool ending;          /* CLOSING: uv_shutdown has been asked for */
+        bool deaf;            /* CLOSING: uv_close has been asked for */
+        size_t unheard_bytes; /* CLOSING: what the peer has gone on saying */
         uv_write_t write;
         uv_shutdown_t shutdown;
         struct kc_timer timer;       /* HANDSHAKE: Hello; CLOSING: the end of patience */

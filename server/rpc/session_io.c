@@ -99,8 +99,12 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
                 session_lost(session, "%s", nread == UV_EOF ? "peer hung up" : uv_strerror((int)nread));
                 return;
         }
-        if (!session_is_live(session))
-                return; /* what a peer says while it is being hung up on */
+        if (!session_is_live(session)) { /* what a peer says while it is being hung up on */
+                session->unheard_bytes += (size_t)nread;
+                if (session->unheard_bytes > session->rpc->config.linger_bytes)
+                        session_lost(session, "peer does not stop talking");
+                return;
+        }
         kc_frame_reader_fed(&session->reader, (size_t)nread);
         dispatch_frames(session);
         session_wake(session);

@@ -110,28 +110,6 @@ static void on_actor_closed(struct kc_actor_uv *actor)
 {
 }
 
-/* Every test ends by taking everything apart; the loop must be empty. */
-static int teardown(void **state)
-{
-        struct fixture *f = *state;
-
-        if (f->peer.fd >= 0)
-                close(f->peer.fd);
-        rpc_close(f->rpc, on_rpc_closed, f);
-        while (!f->rpc_closed)
-                uv_run(&f->loop, UV_RUN_ONCE);
-        rpc_free(f->rpc);
-        engine_close(f->engine, 0, on_engine_closed, f);
-        while (!f->engine_closed)
-                uv_run(&f->loop, UV_RUN_ONCE);
-        engine_free(f->engine);
-        kc_actor_uv_close(&f->control, on_actor_closed);
-        uv_run(&f->loop, UV_RUN_DEFAULT);
-        assert_int_equal(uv_loop_close(&f->loop), 0);
-        free(f);
-        return 0;
-}
-
 /* ---- the client's end */
 
 static void on_tick(uv_timer_t *timer)
@@ -159,6 +137,26 @@ static void turn(struct fixture *f)
                         turn(f);                                                                             \
                 }                                                                                            \
         } while (0)
+
+/* Every test ends by taking everything apart; the loop must be empty. */
+static int teardown(void **state)
+{
+        struct fixture *f = *state;
+
+        if (f->peer.fd >= 0)
+                close(f->peer.fd);
+        rpc_close(f->rpc, on_rpc_closed, f);
+        WAIT_FOR(f, f->rpc_closed);
+        rpc_free(f->rpc);
+        engine_close(f->engine, 0, on_engine_closed, f);
+        WAIT_FOR(f, f->engine_closed);
+        engine_free(f->engine);
+        kc_actor_uv_close(&f->control, on_actor_closed);
+        uv_run(&f->loop, UV_RUN_DEFAULT);
+        assert_int_equal(uv_loop_close(&f->loop), 0);
+        free(f);
+        return 0;
+}
 
 static void write_all(struct fixture *f, struct peer_end *peer, const uint8_t *data, size_t bytes)
 {

@@ -273,6 +273,7 @@ static void draw_config(struct scenario *s, bool faults)
         }
         config->cancel_grace_ns = world_log_between(world, MS_NS, 2 * SECOND_NS);
         config->quarantine_ns = world_log_between(world, 100 * MS_NS, 30 * SECOND_NS);
+        config->helpers_min_bytes = DRAW(world, 64u << 10, 256u << 10, 16u << 20);
         config->history_ns = world_log_between(world, SECOND_NS, 3600 * SECOND_NS);
         config->history_max_jobs = DRAW(world, 1, 3, 100, 10000);
         config->client_running_max = DRAW(world, 1, 2, 4, 64);

@@ -116,7 +116,7 @@ static void test_create_fails_when_hello_is_refused(void **state)
         peer_init(&peer);
         peer_refuse(&peer, HELLO_ID, "pages", "EACCES");
         assert_int_equal(create(&peer, message, sizeof(message)), -EACCES);
-        assert_string_equal(message, "pages: too much");
+        assert_string_equal(message, "too much");
         peer_hang_up(&peer);
 }
 
@@ -223,7 +223,7 @@ static void test_a_refused_request_gives_its_errno_and_reason(void **state)
 
         script_start(&script, refuse_get);
         assert_int_equal(kcopy_get_job(fx->client, 5, on_job, &n), -ENOENT);
-        assert_string_equal(kcopy_error(fx->client), "job: too much");
+        assert_string_equal(kcopy_error(fx->client), "too much");
         assert_int_equal(n, 0);
         script_end(&script);
 }

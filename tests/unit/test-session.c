@@ -398,6 +398,30 @@ static void last_words_reach_a_peer_that_goes_on_talking(void **state)
         expect_end(f, &f->peer);
 }
 
+static void short_linger(struct rpc_config *config)
+{
+        config->linger_bytes = 100 << 10;
+        config->linger_ns = 60000 * MS_NS;
+}
+
+static int setup_short_linger(void **state)
+{
+        return setup_with(state, short_linger);
+}
+
+static void a_peer_that_never_stops_talking_is_cut_off(void **state)
+{
+        static const uint8_t junk[1000];
+        struct fixture *f = *state;
+        ssize_t n;
+
+        hello(f, &f->peer);
+        write_all(f, &f->peer, (const uint8_t *)"\xff\xff\xff\xff\xff", 5);
+        /* until there is nobody to say it to */
+        WAIT_FOR(f, (n = send(f->peer.fd, junk, sizeof(junk), MSG_NOSIGNAL)) < 0 && errno == EPIPE);
+        WAIT_FOR(f, f->ended == 1);
+}
+
 static void a_drained_server_refuses_jobs_and_ends_with_the_last_one(void **state)
 {
         struct fixture *f = *state;
@@ -420,6 +444,46 @@ static void a_drained_server_refuses_jobs_and_ends_with_the_last_one(void **stat
 }
 
 /* ---- tests: other clients' jobs */
+
+static void a_job_that_waits_is_told_of_as_untouched(void **state)
+{
+        struct fixture *f = *state;
+        Kcopy__V1__ServerMessage *message;
+        const Kcopy__V1__JobInfo *job;
+
+        hello(f, &f->peer);
+        put_copy(f, &f->peer, "/d");
+        WAIT_FOR(f, f->engine->n_submitted == 1);
+        fake_accept_all(f->engine);
+        accepted_job(f, &f->peer);
+        PUT(f, &f->peer, LIST, list, List, .base = PROTOBUF_C_MESSAGE_INIT(&kcopy__v1__list__descriptor));
+        message = GET(f, &f->peer, JOB_LIST);
+        assert_int_equal(message->job_list->n_jobs, 1);
+        job = message->job_list->jobs[0];
+        assert_int_equal(job->state, JOB_WAITING);
+        assert_false(job->destinations[0]->done);
+        assert_int_equal(job->destinations[0]->ledger->untouched_bytes, job->length_bytes);
+        drop(message);
+        /* nor may a progress event that comes too early be its end */
+        fake_emit(f->engine, fake_job_get(f->engine, 1), JOB_EVENT_PROGRESS, 0);
+        message = GET(f, &f->peer, PROGRESS);
+        assert_int_equal(message->progress->done_bytes[0], 0);
+        drop(message);
+}
+
+static void a_request_for_an_unknown_job_names_it_once(void **state)
+{
+        struct fixture *f = *state;
+        Kcopy__V1__ServerMessage *message;
+
+        hello(f, &f->peer);
+        PUT(f, &f->peer, GET, get, Get, .base = PROTOBUF_C_MESSAGE_INIT(&kcopy__v1__get__descriptor),
+            .job = 77);
+        message = GET(f, &f->peer, REFUSED);
+        assert_string_equal(message->refused->field, "job");
+        assert_string_equal(message->refused->reason, "job 77: there is no such job");
+        drop(message);
+}
 
 static void a_watcher_hears_of_other_connections_jobs(void **state)
 {
@@ -475,7 +539,10 @@ int main(void)
             TEST(a_peer_that_hangs_up_unread_is_noticed, setup_few_jobs),
             TEST(a_peer_that_says_no_hello_is_hung_up_on, setup_hasty),
             TEST(last_words_reach_a_peer_that_goes_on_talking, setup),
+            TEST(a_peer_that_never_stops_talking_is_cut_off, setup_short_linger),
             TEST(a_drained_server_refuses_jobs_and_ends_with_the_last_one, setup),
+            TEST(a_job_that_waits_is_told_of_as_untouched, setup),
+            TEST(a_request_for_an_unknown_job_names_it_once, setup),
             TEST(a_watcher_hears_of_other_connections_jobs, setup),
         };
 

@@ -1,0 +1,179 @@
+/* Jobs, when their turn has come: what the run needs to know, which lane is its home, which others help. */
+#include "copy/job.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* Chunks: large for one destination, smaller where one read feeds several and the data should still be in the
+ * cache for the last; never larger than a slab of the
+ * reservation. FACTS has the measurements. */
+#define CHUNK_ONE_BYTES (512u << 10)
+#define CHUNK_SEVERAL_BYTES (256u << 10)
+
+static uint32_t chunk_bytes(const struct job *job)
+{
+        uint32_t bytes = job->spec->n_to == 1 ? CHUNK_ONE_BYTES : CHUNK_SEVERAL_BYTES;
+        if (bytes > job->chunk_max_bytes)
+                bytes = job->chunk_max_bytes;
+        bytes -= bytes % job->align_bytes;
+        return bytes > 0 ? bytes : job->align_bytes;
+}
+
+/* The lane where most of its devices live. */
+static unsigned home_lane(const struct job *job)
+{
+        unsigned best = 0, n_best = 0;
+
+        for (unsigned lane = 0; lane < job->engine->n_lanes; lane++) {
+                unsigned n = 0;
+
+                for (unsigned i = 0; i < job_n_ends(job); i++)
+                        n += job->ends[i].device && job->ends[i].device->home == lane;
+                if (n > n_best) {
+                        best = lane;
+                        n_best = n;
+                }
+        }
+        return best;
+}
+
+static bool wants_helpers(const struct job *job)
+{
+        if (job->engine->n_lanes < 2 || job->length_bytes < job->engine->config.helpers_min_bytes)
+                return false;
+        for (unsigned i = 0; i < job_n_ends(job); i++)
+                if (job->ends[i].device && !job->ends[i].device->info.multi_conn)
+                        return false;
+        return true;
+}
+
+static void fill_leg(struct job *job, struct leg *leg, unsigned lane)
+{
+        for (unsigned i = 0; i < job_n_ends(job); i++) {
+                struct device *device = job->ends[i].device;
+                struct port *port;
+
+                if (!device)
+                        continue;
+                port = &device->ports[lane];
+                if (port->state != PORT_OPEN)
+                        port = &device->ports[device->home];
+                leg->endpoints[i].port = port;
+                leg->endpoints[i].port_endpoint = port->endpoint;
+                leg->endpoints[i].port_info = &device->info;
+        }
+}
+
+static void fill_run(struct job *job, struct run *run, unsigned lane)
+{
+        const struct copy_options *options = &job->spec->options;
+        const struct engine_config *config = &job->engine->config;
+        struct engine *engine = job->engine;
+
+        run->job = job;
+        run->job_id = job->id;
+        run->lane = engine->lanes[lane];
+        run->home = engine->lanes[lane]->actor;
+        run->control = engine->control;
+        run->cancel_grace_ns = config->cancel_grace_ns;
+        run->progress_interval_ns =
+            options->progress_interval_ns ? options->progress_interval_ns : ENGINE_SNAPSHOT_NS;
+        run->wants_helpers = wants_helpers(job);
+        run->facts.zero_job = job->spec->operation == COPY_OPERATION_ZERO;
+        run->facts.length_bytes = job->length_bytes;
+        run->facts.from_start_bytes = job->ends[0].region.start_bytes;
+        run->facts.align_bytes = job->align_bytes;
+        run->facts.chunk_bytes = chunk_bytes(job);
+        run->facts.timeout_ns = options->timeout_ns ? options->timeout_ns : config->command_timeout_ns;
+        run->facts.fua = options->durability == COPY_DURABILITY_FUA;
+        run->facts.unmap = options->unmap;
+        run->facts.detect_zeroes = !options->no_detect_zeroes && !run->facts.zero_job;
+        run->facts.zero_mask = options->zero_destinations;
+        run->facts.identity = job->client->identity;
+        run->facts.priority = options->priority;
+        for (unsigned i = 0; i < job->spec->n_to; i++) {
+                const struct device *device = job->ends[1 + i].device;
+                struct job_region *region = &run->to_regions[i];
+
+                *region = job->ends[1 + i].region;
+                run->facts.to_start_bytes[i] = region->start_bytes;
+                /* Somebody else who uses the file may have cut it since this job was validated. */
+                if (device->info.resizable && !region->resize && device->shared) {
+                        region->resize = region->grow_only = true;
+                        region->resize_bytes = region->start_bytes + job->length_bytes;
+                }
+        }
+        for (unsigned i = 0; i < engine->n_lanes; i++) {
+                struct leg_endpoint *endpoints = run->legs[i].endpoints;
+
+                leg_init(&run->legs[i], run, engine->lanes[i], &job->client->shares[i], endpoints);
+        }
+        run->leg = &run->legs[lane];
+        fill_leg(job, run->leg, lane);
+}
+
+void job_start(struct job *job)
+{
+        struct run *run = run_new(job->spec->n_to, job->engine->n_lanes, job->spec);
+        struct kc_error error = {.code = 0};
+
+        free(job->view);
+        job->view = calloc(job->spec->n_to, sizeof *job->view);
+        if (!run || !job->view) {
+                run_free(run);
+                kc_error_set(&error, -ENOMEM, KC_CLASS_INTERNAL, "the server is out of memory");
+                job_end_unrun(job, JOB_FAILED, &error, 0);
+                return;
+        }
+        for (unsigned i = 0; i < job->spec->n_to; i++)
+                job->view[i].ledger.untouched = job->length_bytes;
+        job->run = run;
+        fill_run(job, run, home_lane(job));
+        kc_sm_move(&job->sm, JOB_RUNNING);
+        job->engine->n_waiting--;
+        job->engine->n_running++;
+        job->client->n_runs++;
+        kc_list_push(&job->engine->running, &job->running_node);
+        job->legs_posted = 1;
+        run_start(run);
+        job_emit_state(job);
+}
+
+/* ---- helper lanes */
+
+void job_on_run_prepared(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct run *run = kc_container_of(msg, struct run, prepared_msg);
+        struct job *job = run->job;
+
+        for (unsigned lane = 0; lane < job->engine->n_lanes; lane++)
+                for (unsigned i = 0; i < job_n_ends(job); i++)
+                        if (job->ends[i].device)
+                                device_want_port(job->ends[i].device, lane);
+        job->helpers_wanted = true;
+        job_try_helpers(job);
+}
+
+static bool has_all_ports(const struct job *job, unsigned lane)
+{
+        for (unsigned i = 0; i < job_n_ends(job); i++)
+                if (job->ends[i].device && job->ends[i].device->ports[lane].state != PORT_OPEN)
+                        return false;
+        return true;
+}
+
+void job_try_helpers(struct job *job)
+{
+        if (!job->helpers_wanted || job->run_done || job->cancel_posted)
+                return;
+        for (unsigned lane = 0; lane < job->engine->n_lanes; lane++) {
+                struct leg *leg = &job->run->legs[lane];
+
+                if (leg == job->run->leg || job->helpers >> lane & 1 || !has_all_ports(job, lane))
+                        continue;
+                job->helpers |= 1ull << lane;
+                job->legs_posted++;
+                fill_leg(job, leg, lane);
+                run_add_leg(job->run, lane);
+        }
+}

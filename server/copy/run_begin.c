@@ -1,0 +1,211 @@
+/* How a run comes to be: made by the control loop, begun on its home lane, joined by helper lanes; and freed.
+ */
+#include "copy/run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "copy/job.h"
+
+#define TICK_NS 500000000ull
+
+static const struct kc_sm_state states[] = {
+    [RUN_PREPARING] = {"preparing", KC_SM_TO(RUN_COPYING) | KC_SM_TO(RUN_STOPPING) | KC_SM_TO(RUN_ENDING),
+        true, false},
+    [RUN_COPYING] = {"copying", KC_SM_TO(RUN_STOPPING) | KC_SM_TO(RUN_ENDING), false, false},
+    [RUN_STOPPING] = {"stopping", KC_SM_TO(RUN_ENDING), false, false},
+    [RUN_ENDING] = {"ending", KC_SM_TO(RUN_DRAINED), false, false},
+    [RUN_DRAINED] = {"drained", 0, false, true},
+};
+
+/* ---- made and freed on the control loop */
+
+struct run *run_new(unsigned n_to, unsigned n_legs, const struct copy_spec *spec)
+{
+        struct run *run = calloc(1, sizeof *run);
+        struct leg_endpoint *endpoints;
+
+        if (!run)
+                return NULL;
+        run->spec = spec;
+        run->facts.n_to = n_to;
+        run->facts.to_start_bytes = calloc(n_to, sizeof *run->facts.to_start_bytes);
+        run->to_regions = calloc(n_to, sizeof *run->to_regions);
+        run->dests = calloc(n_to, sizeof *run->dests);
+        run->held = calloc(n_to, sizeof *run->held);
+        run->snapshot.destinations = calloc(n_to, sizeof *run->snapshot.destinations);
+        run->result = calloc(1, sizeof *run->result + n_to * sizeof *run->result->destinations);
+        run->n_legs = n_legs;
+        run->legs = calloc(n_legs, sizeof *run->legs);
+        endpoints = calloc((size_t)n_legs * (1 + n_to), sizeof *endpoints);
+        if (!run->facts.to_start_bytes || !run->to_regions || !run->dests || !run->held ||
+            !run->snapshot.destinations || !run->result || !run->legs || !endpoints) {
+                free(endpoints);
+                run_free(run);
+                return NULL;
+        }
+        for (unsigned i = 0; i < n_legs; i++)
+                run->legs[i].endpoints = &endpoints[(size_t)i * (1 + n_to)];
+        return run;
+}
+
+void run_free(struct run *run)
+{
+        if (!run)
+                return;
+        cursor_done(&run->main);
+        for (unsigned d = 0; run->dests && d < run->facts.n_to; d++) {
+                if (run->dests[d].cursor)
+                        cursor_done(run->dests[d].cursor);
+                free(run->dests[d].cursor);
+                ledger_done(&run->dests[d].ledger);
+        }
+        if (run->legs)
+                free(run->legs[0].endpoints);
+        free(run->legs);
+        free(run->result);
+        free(run->snapshot.destinations);
+        free(run->held);
+        free(run->dests);
+        free(run->to_regions);
+        free(run->facts.to_start_bytes);
+        free(run);
+}
+
+/* ---- beginning */
+
+void run_maybe_copy(struct run *run)
+{
+        if (kc_sm_state(&run->sm) != RUN_PREPARING || run->n_resizing > 0)
+                return;
+        kc_sm_move(&run->sm, RUN_COPYING);
+        if (run->wants_helpers) {
+                run->prepared_msg.on_message = job_on_run_prepared;
+                kc_actor_post(run->control, &run->prepared_msg);
+        }
+}
+
+static void on_resized(struct io_req *req)
+{
+        struct run_dest *dest = kc_container_of(req, struct run_dest, resize_req);
+        struct run *run = dest->run;
+        unsigned d = (unsigned)(dest - run->dests);
+
+        dest->resizing = false;
+        run->n_resizing--;
+        if (req->status < 0 && !run->done_posted)
+                run_dest_failed(
+                    run, d, req->status, req->class, RUN_NO_PLACE, false, "could not be made the right size");
+        run_work(run);
+}
+
+static void resize(struct run *run)
+{
+        for (unsigned d = 0; d < run->facts.n_to && run_going(run); d++) {
+                struct run_dest *dest = &run->dests[d];
+                const struct job_region *region = &run->to_regions[d];
+                int rc;
+
+                if (!region->resize)
+                        continue;
+                dest->resize_req.op = IO_RESIZE;
+                dest->resize_req.flags = region->grow_only ? IO_GROW_ONLY : 0;
+                dest->resize_req.length_bytes = region->resize_bytes;
+                dest->resize_req.on_done = on_resized;
+                rc = endpoint_submit(run->leg->endpoints[1 + d].endpoint, &dest->resize_req);
+                if (rc < 0) {
+                        run_dest_failed(run, d, rc, kc_class_of_errno(rc), RUN_NO_PLACE, true,
+                            "could not be made the right size");
+                        continue;
+                }
+                dest->resizing = true;
+                run->n_resizing++;
+        }
+}
+
+/* The connection may have died while it waited for this job: then control opens it anew and starts again. */
+static bool dead_already(struct run *run)
+{
+        for (unsigned i = 0; i < 1 + run->facts.n_to; i++) {
+                const struct leg_endpoint *le = &run->leg->endpoints[i];
+
+                if (le->endpoint && !le->remote && le->endpoint->dead)
+                        run_endpoint_gone(run, i);
+        }
+        return run->source_gone || run->dests_gone != 0;
+}
+
+static void on_start(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct run *run = kc_container_of(msg, struct run, start_msg);
+        uint64_t tail_bytes = run->facts.length_bytes % run->facts.align_bytes;
+        int rc;
+
+        kc_sm_init(&run->sm, states, sizeof states / sizeof *states, RUN_PREPARING, "run", run->job_id);
+        kc_timer_init(&run->timer, run_on_timer);
+        run->started_ns = run->progress_ns = run->last_report_ns = kc_actor_now_ns(run->home);
+        for (unsigned d = 0; d < run->facts.n_to; d++) {
+                const struct endpoint_info *info = run->leg->endpoints[1 + d].port_info;
+
+                run->dests[d].run = run;
+                ledger_init(&run->dests[d].ledger, run->facts.length_bytes);
+                if (run->facts.length_bytes % info->block_min_bytes != 0)
+                        run->merge_mask |= 1ull << d;
+        }
+        run->body_end_bytes = run->facts.length_bytes - (run->merge_mask ? tail_bytes : 0);
+        run->legs_open = run->legs_ready = 1;
+        run->leg->ready = true;
+        rc = leg_open(run->leg);
+        if (rc == 0 && dead_already(run)) {
+                run->stale = true;
+                run_stop(run, "the connection was lost while the job waited");
+        } else if (rc < 0 || cursor_init(&run->main, run) < 0) {
+                run_stop(run, "out of memory");
+        } else {
+                resize(run);
+        }
+        run_timer_at(run, run->started_ns + TICK_NS);
+        run_work(run);
+}
+
+void run_start(struct run *run)
+{
+        run->start_msg.on_message = on_start;
+        kc_actor_post(run->home, &run->start_msg);
+}
+
+/* ---- helpers */
+
+/* A helper lane's leg: opened there (on_leg_open), then welcomed here (on_leg_ready). */
+static void on_leg_ready(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct leg *leg = kc_container_of(msg, struct leg, orders_msg);
+        struct run *run = leg->run;
+
+        run->legs_open++;
+        run->legs_ready++;
+        leg->ready = true;
+        if (!leg->opened)
+                leg->wanted.end = leg->wanted.stop = true;
+        if (!leg_same_orders(&leg->orders, &leg->wanted))
+                leg_order(leg);
+        if (kc_sm_state(&run->sm) != RUN_DRAINED)
+                run_work(run);
+}
+
+static void on_leg_open(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct leg *leg = kc_container_of(msg, struct leg, orders_msg);
+
+        (void)leg_open(leg); /* leg->opened tells */
+        leg->orders_msg.on_message = on_leg_ready;
+        kc_actor_post(leg->run->home, &leg->orders_msg);
+}
+
+void run_add_leg(struct run *run, unsigned lane_index)
+{
+        struct leg *leg = &run->legs[lane_index];
+
+        leg->orders_msg.on_message = on_leg_open;
+        kc_actor_post(leg->lane->actor, &leg->orders_msg);
+}
