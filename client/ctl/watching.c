@@ -11,6 +11,8 @@
 #include "ctl/report.h"
 #include "ctl/text.h"
 
+#define N_OVER_MAX (sizeof(((struct watching *)0)->over) / sizeof(uint64_t))
+
 /* Index of a job that is waited for, or -1. */
 static int find(const struct watching *watching, uint64_t job)
 {
@@ -52,8 +54,13 @@ static void on_event(void *opaque, const struct kcopy_event *event)
         char line[PROGRESS_LINE_BYTES], reason[TEXT_ESCAPED_BYTES];
 
         if (event->type == KCOPY_EVENT_COMPLETION) {
-                /* of named jobs the server is asked for the devices' names as well, once it may be */
-                if (watching->ids->n)
+                /* the server is asked for the devices' names as well, once it may be; where many end at once
+                 * it would be asked too much */
+                bool asked = watching->ids->n || watching->n_over < N_OVER_MAX;
+
+                if (!watching->ids->n && asked)
+                        watching->over[watching->n_over++] = event->job;
+                if (asked)
                         watching->news = true;
                 else
                         ended(
@@ -92,21 +99,35 @@ static void on_job(void *opaque, const struct kcopy_job_info *job)
                     job->read_err, job->write_err, job->result);
 }
 
-/* Ask for every job that has not been seen to end. */
+static enum ctl_status ask(struct watching *watching, uint64_t job)
+{
+        int rc = kcopy_get_job(watching->session->client, job, on_job, watching);
+        char subject[40];
+
+        snprintf(subject, sizeof(subject), "job %" PRIu64, job);
+        return rc < 0 ? session_failed(watching->session, rc, subject) : CTL_DONE;
+}
+
+/* Ask for every job that has not been seen to end, or, where all are watched, for those that have. */
 static enum ctl_status look(struct watching *watching)
 {
-        watching->news = false;
-        for (unsigned i = 0; i < watching->ids->n; i++) {
-                uint64_t job = watching->ids->items[i];
-                char subject[40];
-                int rc =
-                    watching->ended[i] ? 0 : kcopy_get_job(watching->session->client, job, on_job, watching);
+        enum ctl_status status = CTL_DONE;
+        uint64_t over[N_OVER_MAX];
+        unsigned n_over = watching->n_over;
 
-                snprintf(subject, sizeof(subject), "job %" PRIu64, job);
-                if (rc < 0)
-                        return session_failed(watching->session, rc, subject);
+        watching->news = false;
+        for (unsigned i = 0; i < watching->ids->n && status == CTL_DONE; i++)
+                if (!watching->ended[i])
+                        status = ask(watching, watching->ids->items[i]);
+        /* others may end while the server is being asked */
+        memcpy(over, watching->over, sizeof(over));
+        watching->n_over = 0;
+        for (unsigned i = 0; i < n_over && status == CTL_DONE; i++) {
+                status = ask(watching, over[i]);
+                if (status == CTL_REFUSED) /* forgotten meanwhile: the others go on */
+                        status = CTL_DONE;
         }
-        return CTL_DONE;
+        return status;
 }
 
 enum ctl_status watching_run(struct watching *watching, unsigned progress_interval_ms)

@@ -10,11 +10,13 @@
 struct watching {
         const struct ctl *ctl;
         struct session *session;
-        struct ids *ids;        /* none: all jobs, without an end */
-        bool quiet;             /* ends only, no events on the way */
-        bool news;              /* a job may have ended */
-        unsigned n_left;        /* of ids that have not ended */
-        bool ended[256];        /* by index in ids */
+        struct ids *ids;   /* none: all jobs, without an end */
+        bool quiet;        /* ends only, no events on the way */
+        bool news;         /* a job may have ended */
+        unsigned n_left;   /* of ids that have not ended */
+        bool ended[256];   /* by index in ids */
+        uint64_t over[64]; /* all are watched: those that have ended, to be asked about */
+        unsigned n_over;
         enum ctl_status status; /* the worst of the jobs' */
 };
 

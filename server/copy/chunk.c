@@ -133,8 +133,11 @@ void chunk_decide_rest(struct chunk *chunk, int status, enum kc_class class)
         for (unsigned i = 0; i < chunk->n_writes; i++) {
                 struct chunk_write *w = &chunk->writes[i];
 
-                if (!w->decided)
-                        chunk_decide(w, status, class, w->in_flight ? w->requested_bytes : 0);
+                if (w->decided)
+                        continue;
+                chunk_decide(w, status, class, w->in_flight && w->req.sent ? w->requested_bytes : 0);
+                if (w->in_flight) /* what has not left need not leave any more */
+                        endpoint_withdraw(chunk_destination(w)->endpoint, &w->req);
         }
 }
 
@@ -302,6 +305,15 @@ void chunk_abandon(struct chunk *chunk, int status, enum kc_class class)
 
 /* ---- the report */
 
+/* Only what was really read and written tells how fast that goes. */
+static bool all_well(const struct chunk *chunk)
+{
+        for (unsigned i = 0; i < chunk->n_writes; i++)
+                if (chunk->writes[i].status < 0)
+                        return false;
+        return chunk->read_status == 0;
+}
+
 void chunk_run_report(struct chunk *chunk)
 {
         struct report *report = chunk->report;
@@ -337,7 +349,8 @@ void chunk_run_report(struct chunk *chunk)
                     w->in_flight || w->unanswered || (chunk->reading && chunk->step == CHUNK_MERGE_READ);
                 out->dead = w->status < 0 && leg_endpoint_gone(chunk_destination(w), w->class);
         }
-        window_completed(&leg->window, chunk->length_bytes, leg->window_limited, chunk_now_ns(chunk));
+        if (chunk->counted && chunk->kind == SPAN_DATA && all_well(chunk))
+                window_completed(&leg->window, chunk->length_bytes, leg->window_limited, chunk_now_ns(chunk));
         uncount(chunk);
         if (report->adrift) {
                 chunk->adrift = true;

@@ -15,6 +15,9 @@ uint64_t chunk_check_deadline(struct chunk *chunk, uint64_t now)
         uint64_t next = UINT64_MAX;
 
         if (chunk->reading && chunk->n_undecided > 0) {
+                /* A deadline is the device's: it runs from when the request has left for it. */
+                if (!chunk->read_req.sent)
+                        chunk->read_deadline_ns = now + chunk_facts(chunk)->timeout_ns;
                 if (now < chunk->read_deadline_ns)
                         next = chunk->read_deadline_ns;
                 else if (chunk->step == CHUNK_MERGE_READ)
@@ -27,6 +30,8 @@ uint64_t chunk_check_deadline(struct chunk *chunk, uint64_t now)
 
                 if (!w->in_flight || w->decided)
                         continue;
+                if (!w->req.sent)
+                        w->deadline_ns = now + chunk_facts(chunk)->timeout_ns;
                 if (now < w->deadline_ns)
                         next = min_u64(next, w->deadline_ns);
                 else

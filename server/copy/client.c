@@ -100,7 +100,8 @@ void client_on_recalled(struct kc_actor *actor, struct kc_msg *msg)
         struct share *share = kc_container_of(msg, struct share, recall_msg);
 
         share->recall_posted = false;
-        bank_give(&share->client->bank, share->recalled.index);
+        if (share->recalled.n_pages > 0)
+                bank_give(&share->client->bank, share->recalled.index);
         serve_wants(share->client);
         client_check_closed(share->client);
 }
@@ -264,7 +265,8 @@ void client_start_jobs(struct engine_client *client)
                 struct job *job = kc_list_first(&client->runnable, struct job, runnable_node);
 
                 kc_list_del(&job->runnable_node);
-                job_start(job);
+                if (!job->cancel_wanted) /* else its end is on the way */
+                        job_start(job);
         }
 }
 

@@ -22,6 +22,7 @@ void engine_config_defaults(struct engine_config *config)
             .cancel_grace_ns = 2 * NS_PER_S,
             .quarantine_ns = 30 * NS_PER_S,
             .history_ns = 3600 * NS_PER_S,
+            .history_max_bytes = 32u << 20,
             .history_max_jobs = 10000,
             .helpers_min_bytes = 16u << 20,
             .client_running_max = 64,
@@ -143,23 +144,22 @@ void engine_try_helpers(struct engine *engine)
 
 void engine_prune_history(struct engine *engine)
 {
+        const struct engine_config *config = &engine->config;
         uint64_t now_ns = kc_actor_now_ns(engine->control), next_ns = 0;
-        unsigned excess = 0;
 
-        if (engine->n_history > engine->config.history_max_jobs)
-                excess = engine->n_history - engine->config.history_max_jobs;
         kc_list_for_each_safe (pos, &engine->history) {
                 struct job *job = kc_list_entry(pos, struct job, history_node);
+                bool excess = engine->n_history > config->history_max_jobs ||
+                              engine->history_bytes > config->history_max_bytes;
 
-                if (excess == 0 && now_ns < job->terminal_ns + engine->config.history_ns) {
-                        next_ns = job->terminal_ns + engine->config.history_ns;
+                if (!excess && now_ns < job->terminal_ns + config->history_ns) {
+                        next_ns = job->terminal_ns + config->history_ns;
                         break;
                 }
-                if (excess > 0)
-                        excess--;
-                if (job->client) /* still draining */
+                if (job->client || job->msg_posted) /* still draining, or a message of it is on its way */
                         continue;
                 engine->n_history--;
+                engine->history_bytes -= job_bytes(job);
                 kc_idmap_del(&engine->by_id, &job->by_id);
                 job_free(job);
         }

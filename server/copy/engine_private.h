@@ -29,6 +29,7 @@ struct engine {
         uint64_t next_job_id, next_handle;
         uint32_t pages_granted;
         unsigned n_clients, n_running, n_waiting, n_history, n_resolving;
+        size_t history_bytes;
         unsigned next_lane; /* where the next device's home will be */
         struct kc_timer history_timer;
 

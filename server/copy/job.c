@@ -48,6 +48,16 @@ static void let_go_of_devices(struct job *job)
         }
 }
 
+void job_free_ends(struct job *job)
+{
+        for (unsigned i = 0; job->ends && i < job_n_ends(job); i++)
+                free(job->ends[i].name);
+        free(job->ends);
+        free(job->ranges);
+        job->ends = NULL;
+        job->ranges = NULL;
+}
+
 void job_free(struct job *job)
 {
         assert(!job->run && !job->resolve && !job->locked);
@@ -58,8 +68,7 @@ void job_free(struct job *job)
         free(job->stall);
         free(job->result);
         free(job->owner);
-        free(job->ends);
-        free(job->ranges);
+        job_free_ends(job);
         free(job->spec);
         free(job);
 }
@@ -235,7 +244,7 @@ static void validate(struct job *job)
 
         free(job->resolve);
         job->resolve = NULL;
-        if (job->client->cancel || (job->client->closing && job->id == 0)) {
+        if (job->client->cancel && job->id == 0) {
                 refuse_with(job, "", -ECANCELED, KC_CLASS_CANCELLED, "the client has gone");
                 return;
         }
@@ -295,7 +304,7 @@ static struct device *region_device(
 {
         const struct copy_region *region = region_of(job, end);
         enum io_access access = end > 0 || writes_to_source(job) ? IO_ACCESS_WRITE : IO_ACCESS_READ;
-        const char *name = region->device;
+        const char *name = job->ends[end].name ? job->ends[end].name : region->device;
         struct device *device;
 
         if (!name) {
@@ -386,7 +395,7 @@ static void on_submit(struct kc_actor *actor, struct kc_msg *msg)
         struct job *job = kc_container_of(msg, struct job, msg);
         struct engine_refusal refusal = {.error = {.code = 0}};
 
-        if (job->client->closing)
+        if (job->client->cancel)
                 refuse_with(job, "", -ECANCELED, KC_CLASS_CANCELLED, "the client has gone");
         else if (!validate_spec(job->spec, &refusal))
                 refuse(job, &refusal);
@@ -401,6 +410,10 @@ void job_restart(struct job *job)
         job->legs_posted = job->legs_late = 0;
         kc_sm_move(&job->sm, JOB_WAITING);
         job->engine->n_waiting++;
+        /* Handles may have been closed meanwhile; the jobs that use them go on. */
+        for (unsigned i = 0; i < job_n_ends(job); i++)
+                if (job->ends[i].device && !job->ends[i].name)
+                        job->ends[i].name = strdup(job->ends[i].device->name);
         let_go_of_devices(job);
         resolve(job);
 }
@@ -439,24 +452,36 @@ int job_submit(struct engine_client *client, struct copy_spec *spec, struct engi
         return 0;
 }
 
-/* ---- cancelling */
+/* ---- cancelling: by message, so that nobody is told of anything inside an engine_ call */
+
+static void on_cancel(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct job *job = kc_container_of(msg, struct job, msg);
+        struct kc_error error = {.code = 0};
+
+        job->msg_posted = false;
+        if (kc_sm_state(&job->sm) >= JOB_COMPLETED || job->result || job->resolve)
+                return; /* too late, or validate() will see it */
+        if (job->run) {
+                job->cancel_posted = true;
+                kc_sm_move(&job->sm, JOB_DRAINING);
+                run_cancel(job->run);
+                job_emit_state(job);
+        } else if (job->no_memory) {
+                kc_error_set(&error, -ENOMEM, KC_CLASS_INTERNAL, "the server is out of memory");
+                job_end_unrun(job, JOB_FAILED, &error, UINT32_MAX);
+        } else {
+                kc_error_set(&error, -ECANCELED, KC_CLASS_CANCELLED, "not complete: the job was cancelled");
+                job_end_unrun(job, JOB_CANCELLED, &error, UINT32_MAX);
+        }
+}
 
 void job_cancel(struct job *job)
 {
         if (job->id == 0 || kc_sm_state(&job->sm) >= JOB_COMPLETED || job->cancel_wanted || job->result)
                 return;
         job->cancel_wanted = true;
-        if (job->run) {
-                if (job->run_done)
-                        return;
-                job->cancel_posted = true;
-                kc_sm_move(&job->sm, JOB_DRAINING);
-                run_cancel(job->run);
-                job_emit_state(job);
-        } else if (!job->resolve) {
-                struct kc_error error = {.code = 0};
-
-                kc_error_set(&error, -ECANCELED, KC_CLASS_CANCELLED, "not complete: the job was cancelled");
-                job_end_unrun(job, JOB_CANCELLED, &error, UINT32_MAX);
-        }
+        job->msg_posted = true;
+        job->msg.on_message = on_cancel;
+        kc_actor_post(job->engine->control, &job->msg);
 }

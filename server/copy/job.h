@@ -31,8 +31,10 @@ struct job {
         struct copy_spec *spec;
         struct engine_submission *submission; /* until answered */
         struct resolve *resolve;
-        struct kc_sm sm; /* enum job_state, once accepted */
-        struct kc_msg msg;
+        struct kc_sm sm;   /* enum job_state, once accepted */
+        struct kc_msg msg; /* on its way: on_submit, then at most one on_cancel */
+        bool msg_posted;
+        bool no_memory; /* it could not be started */
         char *owner;
 
         uint64_t length_bytes;
@@ -60,6 +62,7 @@ struct job {
         struct job_ends {              /* [0]: source, [1 + i]: destinations */
                 struct device *device; /* referenced; NULL: none, or let go */
                 struct job_region region;
+                char *name;            /* restarted: what to open again; else NULL */
                 struct device *pinned; /* for the key in `ranges`; NULL: not locked */
                 bool stuck;            /* device_stuck was said for this job */
         } * ends;
@@ -76,7 +79,7 @@ static inline unsigned job_n_ends(const struct job *job)
 int job_submit(struct engine_client *client, struct copy_spec *spec, struct engine_submission *submission);
 /* Its turn has come: make a run of it. */
 void job_start(struct job *job);
-/* Ask for its end; harmless when it is terminal. */
+/* Ask for its end; harmless when it is terminal. Nothing happens inside the call. */
 void job_cancel(struct job *job);
 /* Helper lanes that have all ports by now join its run. */
 void job_try_helpers(struct job *job);
@@ -84,6 +87,10 @@ void job_try_helpers(struct job *job);
 void job_emit_state(struct job *job);
 const char *job_reason(const struct job *job, char *buf, size_t buf_bytes);
 void job_free(struct job *job);
+/* Its devices' part is over: what remains is for the history. */
+void job_free_ends(struct job *job);
+/* About how much memory it takes. */
+size_t job_bytes(const struct job *job);
 
 /* job_end.c */
 /* It never ran: the terminal event of a job that has touched nothing. */

@@ -26,6 +26,13 @@ void job_release_locks(struct job *job)
 
 /* ---- the terminal event */
 
+size_t job_bytes(const struct job *job)
+{
+        return sizeof *job + sizeof *job->spec + job->spec->n_to * sizeof job->spec->to[0] +
+               job->spec->names_room_bytes + sizeof *job->result +
+               job->result->n_destinations * sizeof job->result->destinations[0];
+}
+
 static void emit_completion(struct job *job)
 {
         struct job_event event = {
@@ -50,6 +57,7 @@ static void leave_client(struct job *job)
         /* Not before the terminal event: what it says is true while it is said. */
         job_release_locks(job);
         kc_list_del(&job->client_node);
+        job_free_ends(job);
         job->client = NULL;
         client_start_jobs(client);
         client_check_closed(client);
@@ -69,6 +77,7 @@ static void complete(struct job *job)
         kc_sm_move(&job->sm, job->result->state);
         kc_list_push(&engine->history, &job->history_node);
         engine->n_history++;
+        engine->history_bytes += job_bytes(job);
         emit_completion(job);
         client->n_jobs--;
         if (!job->run)
@@ -270,7 +279,8 @@ static void doubt_unflushed_writes(struct job *job)
                 struct job_destination_result *out = &job->result->destinations[i];
                 const struct device *device = job->ends[1 + i].device;
 
-                if (!device || device->flush_status == 0 || out->ledger.copied + out->ledger.zeroed == 0)
+                if (!device || out->durable || device->flush_status == 0 ||
+                    out->ledger.copied + out->ledger.zeroed == 0)
                         continue;
                 out->ledger.indeterminate += out->ledger.copied + out->ledger.zeroed;
                 out->ledger.copied = out->ledger.zeroed = 0;

@@ -59,6 +59,7 @@ static void fill_leg(struct job *job, struct leg *leg, unsigned lane)
                 if (port->state != PORT_OPEN)
                         port = &device->ports[device->home];
                 leg->endpoints[i].port = port;
+                leg->endpoints[i].home_port = &device->ports[device->home];
                 leg->endpoints[i].port_endpoint = port->endpoint;
                 leg->endpoints[i].port_info = &device->info;
         }
@@ -115,14 +116,13 @@ static void fill_run(struct job *job, struct run *run, unsigned lane)
 void job_start(struct job *job)
 {
         struct run *run = run_new(job->spec->n_to, job->engine->n_lanes, job->spec);
-        struct kc_error error = {.code = 0};
 
         free(job->view);
         job->view = calloc(job->spec->n_to, sizeof *job->view);
         if (!run || !job->view) {
                 run_free(run);
-                kc_error_set(&error, -ENOMEM, KC_CLASS_INTERNAL, "the server is out of memory");
-                job_end_unrun(job, JOB_FAILED, &error, 0);
+                job->no_memory = true;
+                job_cancel(job);
                 return;
         }
         for (unsigned i = 0; i < job->spec->n_to; i++)

@@ -85,6 +85,7 @@ struct leg_orders {
 
 struct leg_endpoint {
         struct port *port;              /* whose endpoint it is, maybe another lane's; NULL: no source */
+        struct port *home_port;         /* the device's, where it is flushed */
         struct endpoint *port_endpoint; /* the port's: only an address unless the lane is its own */
         const struct endpoint_info *port_info; /* the device's, fixed */
         struct endpoint *endpoint; /* to submit to: the port's own, or a remote one of this leg's */

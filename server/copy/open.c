@@ -52,7 +52,7 @@ static void opened(struct opening *opening)
         struct engine_open *open = opening->open;
         struct handle *handle;
 
-        if (client->closing) {
+        if (client->closing) { /* nobody could use the handle */
                 refuse_with(opening, -ECANCELED, KC_CLASS_CANCELLED, "the client has gone");
                 return;
         }

@@ -207,11 +207,15 @@ static void flush_start(struct port *port)
 
 uint64_t port_check_deadline(struct port *port, uint64_t now_ns)
 {
-        if (kc_list_empty(&port->flush_batch))
-                return UINT64_MAX; /* told already; the request is waited for */
+        uint64_t kill_ns = port->flush_deadline_ns + port->lane->quarantine_ns;
+
         if (now_ns < port->flush_deadline_ns)
                 return port->flush_deadline_ns;
-        flush_failed(port, -ETIMEDOUT, KC_CLASS_TIMEOUT);
+        if (!kc_list_empty(&port->flush_batch))
+                flush_failed(port, -ETIMEDOUT, KC_CLASS_TIMEOUT);
+        if (now_ns < kill_ns)
+                return kill_ns;
+        port_kill(port);
         return UINT64_MAX;
 }
 

@@ -163,7 +163,7 @@ static void flush_destination(struct run *run, unsigned d)
         dest->state = DEST_FLUSHING;
         dest->flushing = true;
         run->n_flushing++;
-        dest->flush.port = run->leg->endpoints[1 + d].port;
+        dest->flush.port = run->leg->endpoints[1 + d].home_port;
         dest->flush.reply_to = run->home;
         dest->flush.timeout_ns = run->facts.timeout_ns;
         dest->flush.on_flushed = on_flushed;
@@ -252,7 +252,8 @@ void run_on_report(struct kc_actor *actor, struct kc_msg *msg)
         run->last_report_ns = kc_actor_now_ns(run->home);
         known(run, span, report->end_bytes - report->start_bytes);
         run_account(run, report);
-        if (span->cursor > 0)
+        if (span->cursor > 0 && span->kind == SPAN_DATA && report->read_status == 0 &&
+            report->writes[0].status == 0)
                 window_completed(&run->dests[span->cursor - 1].cursor->window,
                     report->end_bytes - report->start_bytes, true, run->last_report_ns);
         free(report);
@@ -312,7 +313,7 @@ void run_work(struct run *run)
                 run_maybe_copy(run);
                 run_deal(run);
                 finish_destinations(run);
-                if (run_going(run) && all_done(run) && run->n_spans == 0 && run->n_resizing == 0) {
+                if (run_going(run) && all_done(run) && run->n_spans == 0) {
                         end(run);
                         return;
                 }
@@ -348,6 +349,7 @@ void run_on_timer(struct kc_timer *timer)
                         run_timer_at(run, run->grace_ns);
         }
         run_check_fetches(run, now_ns);
+        run_check_resizes(run, now_ns);
         if (now_ns >= run->progress_ns + run->progress_interval_ns)
                 run->snapshot_wanted = true;
         if (run_going(run))

@@ -121,7 +121,7 @@ struct run {
         bool tail_begun;
         unsigned n_spans; /* dealt, and not fully known */
         unsigned n_resizing, n_flushing, n_fetching, n_adrift;
-        uint64_t limit_next_ns; /* the throttle's word */
+        uint64_t resize_deadline_ns;
         struct job_error source_error;
         uint64_t source_error_bytes;
         bool cancelled, abandoned, stale;
@@ -188,6 +188,8 @@ void run_snapshot(struct run *run);
 
 /* run_begin.c: the first span may be dealt once every file has its size. */
 void run_maybe_copy(struct run *run);
+bool run_waits_for_resize(const struct run *run);
+void run_check_resizes(struct run *run, uint64_t now_ns);
 
 /* run.c */
 void run_on_timer(struct kc_timer *timer);

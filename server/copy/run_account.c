@@ -233,12 +233,16 @@ static void describe_stall(struct run *run, uint64_t now_ns)
         const char *device = NULL;
 
         run->snapshot.reason[0] = '\0';
-        if (since_ns < 3000000000ull || run->n_spans == 0)
+        if (since_ns < 3000000000ull)
                 return;
+        for (unsigned d = 0; d < run->facts.n_to && !device; d++)
+                if (run->dests[d].resizing || run->dests[d].flushing)
+                        device = run->leg->endpoints[1 + d].port->name;
+        if (!device && run->n_fetching > 0)
+                device = run->leg->endpoints[0].port->name;
         kc_list_for_each (pos, &run->leg->chunks) {
-                device = chunk_stalled_on(kc_list_entry(pos, struct chunk, leg_node));
-                if (device)
-                        break;
+                if (!device)
+                        device = chunk_stalled_on(kc_list_entry(pos, struct chunk, leg_node));
         }
         if (device)
                 snprintf(run->snapshot.reason, sizeof run->snapshot.reason, "stalled on %.100s since %llu s",

@@ -74,9 +74,17 @@ void run_free(struct run *run)
 
 /* ---- beginning */
 
+bool run_waits_for_resize(const struct run *run)
+{
+        for (unsigned d = 0; d < run->facts.n_to; d++)
+                if (run->dests[d].resizing && !run->dests[d].dropped)
+                        return true;
+        return false;
+}
+
 void run_maybe_copy(struct run *run)
 {
-        if (kc_sm_state(&run->sm) != RUN_PREPARING || run->n_resizing > 0)
+        if (kc_sm_state(&run->sm) != RUN_PREPARING || run_waits_for_resize(run))
                 return;
         kc_sm_move(&run->sm, RUN_COPYING);
         if (run->wants_helpers) {
@@ -97,6 +105,23 @@ static void on_resized(struct io_req *req)
                 run_dest_failed(
                     run, d, req->status, req->class, RUN_NO_PLACE, false, "could not be made the right size");
         run_work(run);
+}
+
+void run_check_resizes(struct run *run, uint64_t now_ns)
+{
+        if (!run_going(run) || !run_waits_for_resize(run))
+                return;
+        if (now_ns < run->resize_deadline_ns) {
+                run_timer_at(run, run->resize_deadline_ns);
+                return;
+        }
+        for (unsigned d = 0; d < run->facts.n_to; d++) {
+                if (!run->dests[d].resizing || run->dests[d].dropped)
+                        continue;
+                run_dest_failed(run, d, -ETIMEDOUT, KC_CLASS_TIMEOUT, RUN_NO_PLACE, true,
+                    "could not be made the right size");
+                run_drop(run, d);
+        }
 }
 
 static void resize(struct run *run)
@@ -121,6 +146,9 @@ static void resize(struct run *run)
                 dest->resizing = true;
                 run->n_resizing++;
         }
+        run->resize_deadline_ns = kc_actor_now_ns(run->home) + run->facts.timeout_ns;
+        if (run->n_resizing > 0)
+                run_timer_at(run, run->resize_deadline_ns);
 }
 
 /* The connection may have died while it waited for this job: then control opens it anew and starts again. */

@@ -12,6 +12,7 @@
 #define SPAN_ALONE_MAX_BYTES (64ull << 20)
 #define SPAN_SHARED_MAX_BYTES (4ull << 20)
 #define SPAN_ZERO_MAX_BYTES (16ull << 30)
+#define LEDGER_RANGES_MAX 4096u
 
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
@@ -258,12 +259,22 @@ static bool deal_range(struct run *run, struct cursor *cursor, unsigned number, 
         return deal(run, SPAN_DATA, number, mask, at_bytes, length_bytes);
 }
 
+/* One answer that stays out must not let what lies behind it grow without bound; the report that moves the
+ * mark has us deal again. */
+static bool ledgers_too_long(const struct run *run, uint64_t mask)
+{
+        for (unsigned d = 0; d < run->facts.n_to; d++)
+                if (mask >> d & 1 && run->dests[d].ledger.n_ranges > LEDGER_RANGES_MAX)
+                        return true;
+        return false;
+}
+
 static bool deal_main(struct run *run)
 {
         struct cursor *cursor = &run->main;
         uint64_t mask = run_main_mask(run);
 
-        if (!mask || cursor->at_bytes == run->facts.length_bytes)
+        if (!mask || cursor->at_bytes == run->facts.length_bytes || ledgers_too_long(run, mask))
                 return false;
         if (cursor->at_bytes < run->body_end_bytes)
                 return deal_range(run, cursor, 0, mask, run->body_end_bytes, span_max_bytes(run, cursor));

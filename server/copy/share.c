@@ -121,7 +121,10 @@ void share_free(struct share *share, void *buf, uint32_t pages)
 /* Answer what control asked for, as far as slabs are empty. */
 void share_settle(struct share *share)
 {
-        if (share->recall_pending && pool_take(&share->pool, &share->recalled)) {
+        if (share->recall_pending && share->pool.n_pages == 0)
+                share->recalled = (struct slab){0}; /* there was no memory to take it */
+        if (share->recall_pending &&
+            (share->pool.n_pages == 0 || pool_take(&share->pool, &share->recalled))) {
                 share->recall_pending = false;
                 share->recall_msg.on_message = client_on_recalled;
                 kc_actor_post(share->lane->control, &share->recall_msg);

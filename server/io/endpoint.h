@@ -69,6 +69,11 @@ struct io_req {
                                from its start without gaps, cut to the range, no zero lengths */
         struct io_extent *extents; /* IO_EXTENTS: the caller's array of IO_EXTENTS_PER_REQ */
 
+        /* Whether it has left for the device: false while it waits in a queue of the endpoint, where no
+         * deadline of the device's runs and it may be withdrawn. Endpoints that hand over at once leave it
+         * true. */
+        bool sent;
+
         /* the endpoint's between submit and on_done */
         struct endpoint *endpoint;
         struct kc_list node;
@@ -121,6 +126,9 @@ struct endpoint_ops {
          * now. The endpoint is dead, what is pending fails soon (unanswered where it was sent), never inside
          * the call; the memory stays until close. Calling it again, or on a dead endpoint, does nothing. */
         void (*kill)(struct endpoint *endpoint);
+        /* May be NULL. A request that is not sent yet need not be any more: it ends soon with -ECANCELED, not
+         * unanswered. One that has been sent is left alone. */
+        void (*withdraw)(struct endpoint *endpoint, struct io_req *req);
 };
 
 struct endpoint {
@@ -137,6 +145,7 @@ static inline int endpoint_submit(struct endpoint *endpoint, struct io_req *req)
         req->unanswered = false;
         req->n_extents = 0;
         req->endpoint = endpoint;
+        req->sent = true;
         return endpoint->ops->submit(endpoint, req);
 }
 
@@ -144,6 +153,12 @@ static inline void endpoint_kill(struct endpoint *endpoint)
 {
         if (endpoint->ops->kill)
                 endpoint->ops->kill(endpoint);
+}
+
+static inline void endpoint_withdraw(struct endpoint *endpoint, struct io_req *req)
+{
+        if (!req->sent && endpoint->ops->withdraw)
+                endpoint->ops->withdraw(endpoint, req);
 }
 
 static inline void endpoint_close(struct endpoint *endpoint, void (*on_closed)(void *arg), void *arg)

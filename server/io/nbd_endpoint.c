@@ -108,6 +108,7 @@ static void issue_queued(struct nbd_endpoint *nbd)
                         return;
                 command = kc_list_first(&nbd->idle, struct nbd_command, node);
                 command->req = req;
+                req->sent = true;
                 if (req->op == IO_EXTENTS)
                         nbd->n_extents++;
                 kc_list_move(&nbd->in_flight, &command->node);
@@ -283,6 +284,17 @@ static void endpoint_nbd_kill(struct endpoint *endpoint)
         post_turn(nbd);
 }
 
+static void endpoint_nbd_withdraw(struct endpoint *endpoint, struct io_req *req)
+{
+        struct nbd_endpoint *nbd = kc_container_of(endpoint, struct nbd_endpoint, endpoint);
+
+        if (req->sent)
+                return;
+        kc_list_del(&req->node);
+        settle_request(nbd, req, -ECANCELED);
+        post_turn(nbd);
+}
+
 /* Programmer errors: what endpoint.h says a caller must not ask for. */
 static void assert_valid(const struct nbd_endpoint *nbd, const struct io_req *req)
 {
@@ -313,8 +325,10 @@ static int endpoint_nbd_submit(struct endpoint *endpoint, struct io_req *req)
         if (endpoint->dead)
                 return -ENOTCONN;
         if (req->op != IO_EXTENTS) {
+                req->sent = false;
                 kc_list_push(&nbd->queued, &req->node);
         } else if (nbd_command_extents_bytes(req, endpoint->info.block_min_bytes) > 0) {
+                req->sent = false;
                 kc_list_push(&nbd->queued_extents, &req->node);
         } else { /* the odd tail of a device, smaller than what the server can be asked about */
                 req->extents[0] = (struct io_extent){.length_bytes = req->length_bytes};
@@ -328,8 +342,11 @@ static int endpoint_nbd_submit(struct endpoint *endpoint, struct io_req *req)
         return 0;
 }
 
-static const struct endpoint_ops ops = {
-    .name = "nbd", .submit = endpoint_nbd_submit, .close = endpoint_nbd_close, .kill = endpoint_nbd_kill};
+static const struct endpoint_ops ops = {.name = "nbd",
+    .submit = endpoint_nbd_submit,
+    .close = endpoint_nbd_close,
+    .kill = endpoint_nbd_kill,
+    .withdraw = endpoint_nbd_withdraw};
 
 int nbd_endpoint_new(struct nbd_context *context, struct nbd_handle *handle, const struct endpoint_info *info,
     struct endpoint **ret_endpoint)

@@ -17,7 +17,7 @@ struct rpc {
         unsigned n_sessions;
         uint64_t next_session;
         bool draining;
-        struct kc_idmap jobs;       /* job id → struct slot, of all sessions */
+        struct kc_idmap jobs;    /* job id → struct slot, of all sessions */
         struct kc_budget unpack; /* holds one request while it is dispatched */
         struct kc_budget build;  /* holds one message while it is packed */
         struct engine_observer observer;

@@ -7,8 +7,8 @@
 
 struct mark {
         struct kc_idmap_node by_id; /* watch.marks */
-        struct kc_list node;     /* watch.all_marks */
-        struct kc_list queue;    /* watch.news, while there are any */
+        struct kc_list node;        /* watch.all_marks */
+        struct kc_list queue;       /* watch.news, while there are any */
         struct news news;
         bool named; /* asked for by its id: stays until the job ends */
 };

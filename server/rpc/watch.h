@@ -22,7 +22,7 @@ struct watch {
         struct kc_list node; /* rpc->watchers, while there is something to watch */
         bool all;
         unsigned n_named;
-        struct kc_idmap marks;       /* job id → struct mark */
+        struct kc_idmap marks;    /* job id → struct mark */
         struct kc_list all_marks; /* mark.node */
         struct kc_list news;      /* mark.queue: those with something to say */
         struct kc_timer timer;    /* progress, when asked for */

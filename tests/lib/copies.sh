@@ -3,13 +3,13 @@
 # checks bytes and ledger. Sourced.
 
 copy_tests=(one_to_one one_to_three one_to_eight sparse_source zeroes_in_data unlike_destination file_to_export
-        export_to_new_file odd_file_to_new_file region_into_the_middle block_device_both_ways many_small
-        zero_a_region zero_all several_megabytes_fua small_reservation null_destination)
+        export_to_new_file odd_file_to_new_file region_into_the_middle many_small zero_a_region zero_all
+        several_megabytes_fua small_reservation null_destination block_device_both_ways)
 
-# end_servers: what the last test started; the daemon stays (its cleanup is the first).
+# end_servers: what the last test started; the daemon stays.
 end_servers() {
         local i
-        for ((i = ${#cleanups[@]} - 1; i >= 1; i--)); do
+        for ((i = ${#cleanups[@]} - 1; i >= 0; i--)); do
                 eval "${cleanups[i]}"
                 unset "cleanups[i]"
         done

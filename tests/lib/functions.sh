@@ -35,6 +35,7 @@ export UBSAN_OPTIONS="log_path=$tmp/sanitizer:print_stacktrace=1:${UBSAN_OPTIONS
 export TSAN_OPTIONS="log_path=$tmp/sanitizer:exitcode=99:suppressions=$tests/lib/tsan.supp:${TSAN_OPTIONS:-}"
 status=0 out=$tmp/out errs=$tmp/errs completion=$tmp/completion
 cleanups=()
+kcopyd_pids=""
 counter=0
 
 say() {
@@ -79,6 +80,10 @@ at_exit() {
         local result=$? i pid report
         trap - EXIT ERR TERM INT
         set +e
+        # The daemons first: what they hold open would keep servers and devices waiting.
+        for pid in $kcopyd_pids; do
+                kcopyd_ends "$pid" || result=1
+        done
         for ((i = ${#cleanups[@]} - 1; i >= 0; i--)); do
                 eval "${cleanups[i]}" || result=1
         done
@@ -168,6 +173,8 @@ free_port() {
 # end_process PID [SIGNAL]: end it and wait until it is gone.
 end_process() {
         if alive "$1"; then
+                # Else the shell says "Killed" when it notices.
+                disown "$1" 2>/dev/null || :
                 kill "-${2:-TERM}" "$1" || :
                 if ! wait_for 10 gone "$1"; then
                         say "process $1 does not end: killed"

@@ -8,7 +8,7 @@ start_kcopyd() {
         # shellcheck disable=SC2086
         ${kcopyd_under:-} kcopyd --listen "unix:$kcopyd_socket" --state "$tmp" "$@" </dev/null >"$kcopyd_log" 2>&1 &
         kcopyd_pid=$!
-        cleanup_fn kcopyd_ends $kcopyd_pid
+        kcopyd_pids="$kcopyd_pids $kcopyd_pid"
         wait_for 20 kcopyd_ready "$kcopyd_socket" $kcopyd_pid
         if gone $kcopyd_pid; then
                 fail "kcopyd $*: ended: $(tail -n 3 "$kcopyd_log")"

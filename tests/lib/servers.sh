@@ -18,7 +18,8 @@ start_nbdkit() {
         sock=$tmp/$name.sock log=$tmp/$name.log
         nbdkit -f --exit-with-parent -P "$tmp/$name.pid" -U "$sock" "$@" </dev/null 2>"$log" >&2 &
         pid=$!
-        cleanup_fn end_process $pid
+        # Killed at the end: asked to end, nbdkit waits for connections, and kcopyd keeps idle ones for seconds.
+        cleanup_fn end_process $pid KILL
         wait_for 20 nbdkit_ready "$tmp/$name.pid" $pid || {
                 cat "$log" >&2
                 fail "nbdkit $* did not start"
@@ -40,7 +41,7 @@ start_nbdkit_tcp() {
         log=$tmp/$name.log port=$(free_port)
         nbdkit -f --exit-with-parent -P "$tmp/$name.pid" -i 127.0.0.1 -p "$port" "$@" </dev/null 2>"$log" >&2 &
         pid=$!
-        cleanup_fn end_process $pid
+        cleanup_fn end_process $pid KILL
         must_wait_for 20 nbdkit_ready "$tmp/$name.pid" $pid
         uri=nbd://127.0.0.1:$port/
 }

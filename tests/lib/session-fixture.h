@@ -1,4 +1,4 @@
-/* A session over a socket pair above the fake engine, and the client's end of it, for test-session.c.
+/* A session over a socket pair above the fake engine, and the client's end of it, for test-session*.c.
  * Everything is on one thread: waiting for something turns the loop. */
 #ifndef SESSION_FIXTURE_H
 #define SESSION_FIXTURE_H
@@ -240,7 +240,7 @@ static void drop(Kcopy__V1__ServerMessage *message)
         kcopy__v1__server_message__free_unpacked(message, NULL);
 }
 
-static void expect_end(struct fixture *f, struct peer_end *peer)
+static inline void expect_end(struct fixture *f, struct peer_end *peer)
 {
         Kcopy__V1__ServerMessage *message;
         int r = 0;
@@ -262,7 +262,7 @@ static void ping(struct fixture *f, struct peer_end *peer)
 }
 
 /* What comes next is the answer to a ping: nothing else was on its way. */
-static void expect_silence(struct fixture *f, struct peer_end *peer)
+static inline void expect_silence(struct fixture *f, struct peer_end *peer)
 {
         ping(f, peer);
         drop(GET(f, peer, PONG));

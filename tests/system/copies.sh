@@ -1,5 +1,5 @@
 # The whole list of copy tests, once on every path that an endpoint's abilities can lead to.
-# limit: 150
+# limit: 90
 # labels: core
 # variants: plain threads noextents nozero no-multi-conn no-flush min-512 min-4096 min-64k max-64k max-32m simple-replies no-fua
 source "$(dirname "$0")/../lib/functions.sh"
@@ -61,11 +61,10 @@ if [ "$variant" = threads ]; then
         must_wait_for 5 grep -q threads "$kcopyd_log"
 fi
 for copy_test in "${copy_tests[@]}"; do
+        # The servers of the one before go first; those of the last one, with its block device, after kcopyd.
+        end_servers
         say "$copy_test"
         mkdir "$tmp/$copy_test"
         dir=$tmp/$copy_test
         $copy_test
-        # Its servers and devices go before the next one starts.
-        end_servers
-        rm -rf "$dir"
 done

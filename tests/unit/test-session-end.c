@@ -1,0 +1,193 @@
+/* Every way in which a session ends: goodbye, a lost connection, a peer that breaks the rules, a server that
+ * is drained. Above an engine that does what the test says. links: kc_rpc */
+#include "lib/session-fixture.h"
+
+static void few_jobs(struct rpc_config *config)
+{
+        config->jobs_max = 10;
+}
+
+static int setup_few_jobs(void **state)
+{
+        return setup_with(state, few_jobs);
+}
+
+static void goodbye_waits_for_the_jobs_and_then_says_farewell(void **state)
+{
+        struct fixture *f = *state;
+        Kcopy__V1__ServerMessage *message;
+        uint64_t request;
+
+        hello(f, &f->peer);
+        put_copy(f, &f->peer, "/d");
+        put_copy(f, &f->peer, "/e");
+        WAIT_FOR(f, f->engine->n_submitted == 2);
+        request = PUT(f, &f->peer, GOODBYE, goodbye, Goodbye,
+            .base = PROTOBUF_C_MESSAGE_INIT(&kcopy__v1__goodbye__descriptor));
+        expect_silence(f, &f->peer);
+        fake_accept_all(f->engine);
+        accepted_job(f, &f->peer);
+        accepted_job(f, &f->peer);
+        put_copy(f, &f->peer, "/f");
+        drop(GET(f, &f->peer, REFUSED));
+        fake_complete_all(f->engine);
+        drop(GET(f, &f->peer, COMPLETION));
+        drop(GET(f, &f->peer, COMPLETION));
+        message = GET(f, &f->peer, FAREWELL);
+        assert_int_equal(message->request_id, request);
+        drop(message);
+        expect_end(f, &f->peer);
+        close(f->peer.fd);
+        f->peer.fd = -1;
+        WAIT_FOR(f, f->ended == 1);
+}
+
+static void a_lost_connection_cancels_its_jobs(void **state)
+{
+        struct fixture *f = *state;
+
+        hello(f, &f->peer);
+        put_many(f, &f->peer, 3, "/d");
+        put_copy(f, &f->peer, "/d");
+        WAIT_FOR(f, f->engine->n_submitted == 4);
+        fake_accept_one(f->engine); /* one of the batch is accepted, the rest has no answer yet */
+        close(f->peer.fd);
+        f->peer.fd = -1;
+        WAIT_FOR(f, f->ended == 1);
+        assert_int_equal(fake_job_get(f->engine, 1)->state, JOB_CANCELLED);
+}
+
+static void a_connection_lost_after_goodbye_cancels_its_jobs(void **state)
+{
+        struct fixture *f = *state;
+
+        hello(f, &f->peer);
+        put_copy(f, &f->peer, "/d");
+        PUT(f, &f->peer, GOODBYE, goodbye, Goodbye,
+            .base = PROTOBUF_C_MESSAGE_INIT(&kcopy__v1__goodbye__descriptor));
+        WAIT_FOR(f, f->engine->n_submitted == 1);
+        fake_accept_all(f->engine);
+        accepted_job(f, &f->peer);
+        close(f->peer.fd);
+        f->peer.fd = -1;
+        WAIT_FOR(f, f->ended == 1);
+        assert_int_equal(fake_job_get(f->engine, 1)->state, JOB_CANCELLED);
+}
+
+static void a_peer_that_hangs_up_unread_is_noticed(void **state)
+{
+        struct fixture *f = *state;
+
+        hello(f, &f->peer);
+        for (unsigned i = 0; i < 30; i++)
+                put_copy(f, &f->peer, "/d");
+        WAIT_FOR(f, f->engine->n_submitted == 10);
+        fake_accept_all(f->engine);
+        for (unsigned i = 0; i < 10; i++)
+                accepted_job(f, &f->peer);
+        for (unsigned i = 0; i < 5; i++)
+                turn(f);   /* now there is nothing more to write that could fail */
+        close(f->peer.fd); /* with requests that nobody reads: there is no end of file to be seen */
+        f->peer.fd = -1;
+        WAIT_FOR(f, f->ended == 1);
+        assert_int_equal(f->engine->n_submitted, 10);
+}
+
+static void hasty(struct rpc_config *config)
+{
+        config->hello_timeout_ns = 20 * MS_NS;
+}
+
+static int setup_hasty(void **state)
+{
+        return setup_with(state, hasty);
+}
+
+static void a_peer_that_says_no_hello_is_hung_up_on(void **state)
+{
+        struct fixture *f = *state;
+        Kcopy__V1__ServerMessage *message = GET(f, &f->peer, PROTOCOL_ERROR);
+
+        assert_int_equal(message->protocol_error->error_class, KC_CLASS_TIMEOUT);
+        drop(message);
+        expect_end(f, &f->peer);
+}
+
+static void last_words_reach_a_peer_that_goes_on_talking(void **state)
+{
+        static const uint8_t junk[60000];
+        struct fixture *f = *state;
+        Kcopy__V1__ServerMessage *message;
+
+        hello(f, &f->peer);
+        write_all(f, &f->peer, (const uint8_t *)"\xff\xff\xff\xff\xff", 5);
+        for (unsigned i = 0; i < 10; i++)
+                write_all(f, &f->peer, junk, sizeof(junk));
+        message = GET(f, &f->peer, PROTOCOL_ERROR);
+        assert_int_equal(message->protocol_error->error_class, KC_CLASS_PROTOCOL);
+        drop(message);
+        expect_end(f, &f->peer);
+}
+
+static void short_linger(struct rpc_config *config)
+{
+        config->linger_bytes = 100 << 10;
+        config->linger_ns = 60000 * MS_NS;
+}
+
+static int setup_short_linger(void **state)
+{
+        return setup_with(state, short_linger);
+}
+
+static void a_peer_that_never_stops_talking_is_cut_off(void **state)
+{
+        static const uint8_t junk[1000];
+        struct fixture *f = *state;
+        ssize_t n;
+
+        hello(f, &f->peer);
+        write_all(f, &f->peer, (const uint8_t *)"\xff\xff\xff\xff\xff", 5);
+        /* until there is nobody to say it to */
+        WAIT_FOR(f, (n = send(f->peer.fd, junk, sizeof(junk), MSG_NOSIGNAL)) < 0 && errno == EPIPE);
+        WAIT_FOR(f, f->ended == 1);
+}
+
+static void a_drained_server_refuses_jobs_and_ends_with_the_last_one(void **state)
+{
+        struct fixture *f = *state;
+        Kcopy__V1__ServerMessage *message;
+
+        hello(f, &f->peer);
+        put_copy(f, &f->peer, "/d");
+        WAIT_FOR(f, f->engine->n_submitted == 1);
+        fake_accept_all(f->engine);
+        accepted_job(f, &f->peer);
+        rpc_drain(f->rpc);
+        put_copy(f, &f->peer, "/d");
+        message = GET(f, &f->peer, REFUSED);
+        assert_string_equal(message->refused->errno_name, "ESHUTDOWN");
+        drop(message);
+        fake_complete_all(f->engine);
+        drop(GET(f, &f->peer, COMPLETION));
+        drop(GET(f, &f->peer, FAREWELL));
+        expect_end(f, &f->peer);
+}
+
+int main(void)
+{
+#define TEST(name, setup_) cmocka_unit_test_setup_teardown(name, setup_, teardown)
+        static const struct CMUnitTest tests[] = {
+            TEST(goodbye_waits_for_the_jobs_and_then_says_farewell, setup),
+            TEST(a_lost_connection_cancels_its_jobs, setup),
+            TEST(a_connection_lost_after_goodbye_cancels_its_jobs, setup),
+            TEST(a_peer_that_hangs_up_unread_is_noticed, setup_few_jobs),
+            TEST(a_peer_that_says_no_hello_is_hung_up_on, setup_hasty),
+            TEST(last_words_reach_a_peer_that_goes_on_talking, setup),
+            TEST(a_peer_that_never_stops_talking_is_cut_off, setup_short_linger),
+            TEST(a_drained_server_refuses_jobs_and_ends_with_the_last_one, setup),
+        };
+
+        signal(SIGPIPE, SIG_IGN); /* as the daemon does */
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
