@@ -1,7 +1,7 @@
 /* Finds an object by a 64-bit number: an intrusive hash table that grows with what is in it.
  *
- * Objects carry a struct kc_idmap_node; the table owns its buckets only. A table that cannot grow gets slower,
- * it does not fail. Thread: one. Close: kc_idmap_done; the objects are the caller's. */
+ * Objects carry a struct kc_idmap_node; the table owns its buckets only. A table that cannot grow gets
+ * slower, it does not fail. Thread: one. Close: kc_idmap_done; the objects are the caller's. */
 #ifndef KC_IDMAP_H
 #define KC_IDMAP_H
 

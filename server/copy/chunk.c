@@ -93,7 +93,7 @@ void chunk_free(struct chunk *chunk)
         struct leg *leg = chunk->leg;
 
         if (chunk->adrift)
-                share_adrift(leg->share, chunk->pages, false);
+                share_adrift(leg->share, chunk->buf, chunk->pages, false);
         if (chunk->buf)
                 share_free(leg->share, chunk->buf, chunk->pages);
         uncount(chunk);
@@ -118,7 +118,6 @@ void chunk_decide(struct chunk_write *w, int status, enum kc_class class, uint64
 
         assert(!w->decided);
         w->decided = true;
-        w->late = w->in_flight;
         w->status = status;
         w->class = class;
         w->doubt_bytes = doubt_bytes;
@@ -254,8 +253,7 @@ static void read_submit(struct chunk *chunk)
                 req->length_bytes = chunk->length_bytes;
                 req->buf = chunk->buf;
         }
-        chunk->read_sent_ns = chunk_now_ns(chunk);
-        chunk->read_deadline_ns = chunk->read_sent_ns + facts->timeout_ns;
+        chunk->read_deadline_ns = chunk_now_ns(chunk) + facts->timeout_ns;
         chunk->reading = true;
         rc = endpoint_submit(endpoint, req);
         if (rc < 0) {
@@ -354,7 +352,7 @@ void chunk_run_report(struct chunk *chunk)
         uncount(chunk);
         if (report->adrift) {
                 chunk->adrift = true;
-                share_adrift(leg->share, chunk->pages, true);
+                share_adrift(leg->share, chunk->buf, chunk->pages, true);
                 kc_list_move(&leg->lane->adrift_chunks, &chunk->node);
                 lane_tick_at(leg->lane, chunk_now_ns(chunk));
         } else {

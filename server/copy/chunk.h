@@ -22,8 +22,7 @@ struct chunk_write { /* one destination */
         uint64_t done_bytes;       /* of the chunk */
         uint64_t requested_bytes;  /* by req */
         uint64_t deadline_ns;      /* of req, while in flight */
-        uint64_t sent_ns;
-        bool in_flight, decided, late; /* late: decided while in flight */
+        bool in_flight, decided;
         int status;
         enum kc_class class;
         bool unanswered;
@@ -52,7 +51,7 @@ struct chunk {
         bool reading;
         int read_status;
         enum kc_class read_class;
-        uint64_t read_deadline_ns, read_sent_ns;
+        uint64_t read_deadline_ns;
         bool adrift;        /* on adrift_chunks; in share->adrift_pages */
         bool hungry;        /* on its share's pages_chunks; in leg->n_pages_chunks */
         bool counted;       /* in leg->n_main */

@@ -3,12 +3,8 @@
 
 #include <errno.h>
 
+#include "base/num.h"
 #include "copy/run.h"
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-        return a < b ? a : b;
-}
 
 uint64_t chunk_check_deadline(struct chunk *chunk, uint64_t now)
 {
@@ -33,7 +29,7 @@ uint64_t chunk_check_deadline(struct chunk *chunk, uint64_t now)
                 if (!w->req.sent)
                         w->deadline_ns = now + chunk_facts(chunk)->timeout_ns;
                 if (now < w->deadline_ns)
-                        next = min_u64(next, w->deadline_ns);
+                        next = kc_min_u64(next, w->deadline_ns);
                 else
                         chunk_decide(w, -ETIMEDOUT, KC_CLASS_TIMEOUT, w->requested_bytes);
         }
@@ -92,7 +88,7 @@ uint64_t chunk_check_settled(struct chunk *chunk, uint64_t now)
                         struct chunk_write *w = &chunk->writes[i];
 
                         if (w->in_flight)
-                                next = min_u64(
+                                next = kc_min_u64(
                                     next, kill_if_overdue(chunk, chunk_destination(w), w->deadline_ns, now));
                 }
                 return next;

@@ -4,16 +4,12 @@
 
 #include <errno.h>
 
+#include "base/num.h"
 #include "copy/run.h"
 
 /* Written zeroes come from here: never written to, so it stays the kernel's zero page. */
 #define ZERO_BUFFER_BYTES (1u << 20)
 static unsigned char zero_buffer[ZERO_BUFFER_BYTES] __attribute__((aligned(KC_PAGE_BYTES)));
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-        return a < b ? a : b;
-}
 
 static void write_next(struct chunk_write *w);
 
@@ -39,7 +35,7 @@ static void on_write_done(struct io_req *req)
         if (req->status < 0) {
                 if (req->unanswered)
                         chunk->settle_ns = chunk_now_ns(chunk) + chunk->leg->lane->quarantine_ns;
-                chunk_decide(w, req->status, req->class, w->requested_bytes);
+                chunk_decide(w, req->status, req->class, req->sent ? w->requested_bytes : 0);
                 return;
         }
         w->piece_done_bytes += w->requested_bytes;
@@ -69,9 +65,8 @@ static void write_submit(struct chunk_write *w, enum io_op op, void *buf, uint64
         req->length_bytes = bytes;
         req->buf = buf;
         req->on_done = on_write_done;
-        w->requested_bytes = min_u64(bytes, chunk->length_bytes - at_bytes);
-        w->sent_ns = chunk_now_ns(chunk);
-        w->deadline_ns = w->sent_ns + facts->timeout_ns;
+        w->requested_bytes = kc_min_u64(bytes, chunk->length_bytes - at_bytes);
+        w->deadline_ns = chunk_now_ns(chunk) + facts->timeout_ns;
         w->in_flight = true;
         rc = endpoint_submit(endpoint, req);
         if (rc < 0) {
@@ -92,7 +87,7 @@ static void write_zeroes(struct chunk_write *w, uint64_t at_bytes, uint64_t byte
                 write_submit(w, IO_WRITE, chunk->buf + at_bytes, at_bytes, bytes);
                 return;
         }
-        bytes = min_u64(bytes, info->block_max_bytes);
+        bytes = kc_min_u64(bytes, info->block_max_bytes);
         if (bytes > ZERO_BUFFER_BYTES)
                 bytes = ZERO_BUFFER_BYTES;
         write_submit(w, IO_WRITE, zero_buffer, at_bytes, bytes);
@@ -125,7 +120,7 @@ static void write_next(struct chunk_write *w)
                 if (chunk->kind == SPAN_ZERO) {
                         if (can_zero)
                                 write_submit(
-                                    w, IO_ZERO, NULL, w->done_bytes, min_u64(left, info->zero_max_bytes));
+                                    w, IO_ZERO, NULL, w->done_bytes, kc_min_u64(left, info->zero_max_bytes));
                         else
                                 write_zeroes(w, w->done_bytes, left);
                         return;
@@ -142,7 +137,7 @@ static void write_next(struct chunk_write *w)
                 if (!declared) {
                         if (can_zero)
                                 write_submit(
-                                    w, IO_ZERO, NULL, w->done_bytes, min_u64(left, info->zero_max_bytes));
+                                    w, IO_ZERO, NULL, w->done_bytes, kc_min_u64(left, info->zero_max_bytes));
                         else
                                 write_zeroes(w, w->done_bytes, left);
                         return;

@@ -147,6 +147,7 @@ int engine_client_open(struct engine *engine, const char *identity, uint32_t pag
                 return kc_error_set(err, -ENOMEM, KC_CLASS_INTERNAL, "pages: out of memory");
         }
         client->engine = engine;
+        client->lane = engine_pick_lane(engine);
         kc_list_init(&client->wants);
         kc_list_init(&client->runnable);
         kc_list_init(&client->jobs);

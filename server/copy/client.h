@@ -20,6 +20,7 @@ struct engine_client {
         struct kc_list node;
         struct engine *engine;
         char *identity;
+        unsigned lane; /* where the devices of its handles live: a copy between two of them crosses none */
         struct bank bank;
         struct kc_list wants;    /* shares that wait for a slab */
         unsigned shares_open;    /* shares whose lane has not given everything back */

@@ -124,6 +124,20 @@ static struct device *find_closing(struct engine *engine, const char *name)
         return NULL;
 }
 
+/* An export that admits one connection would keep a writer waiting for an idle reader's. */
+static void close_idle_reader(struct engine *engine, const char *name)
+{
+        kc_list_for_each (pos, &engine->devices) {
+                struct device *device = kc_list_entry(pos, struct device, node);
+
+                if (device->users > 0 || device->state != DEVICE_OPEN || device->info.multi_conn ||
+                    strcmp(device->name, name) != 0)
+                        continue;
+                device_close_idle(device);
+                return;
+        }
+}
+
 struct device *device_get(struct engine *engine, const char *name, enum io_access access, unsigned lane)
 {
         struct device *device = find(engine, name, access);
@@ -155,6 +169,8 @@ struct device *device_get(struct engine *engine, const char *name, enum io_acces
                 port->extra = i != lane;
                 port->open.timeout_ns = engine->config.open_timeout_ns;
         }
+        if (access & IO_ACCESS_WRITE)
+                close_idle_reader(engine, name);
         device->blocked_by = find_closing(engine, name);
         kc_list_push(&engine->devices, &device->node);
         if (device->blocked_by) {
@@ -292,7 +308,6 @@ void device_on_port_opened(struct kc_actor *actor, struct kc_msg *msg)
         device->status = port->status;
         device->error = port->error;
         device->info = port->info;
-        device->endpoint = port->endpoint;
         device->state = port->status < 0 ? DEVICE_FAILED : DEVICE_OPEN;
         if (port->status < 0)
                 device->retired = true;

@@ -43,7 +43,6 @@ struct device {
         struct endpoint_info info;
         int flush_status; /* a flush failed: what its users wrote is in doubt */
         enum kc_class flush_class;
-        struct endpoint *endpoint; /* the home port's; an address for remote endpoints */
         struct kc_list open_waiters, close_waiters;
         struct device *blocked_by; /* the same device is still closing */
         struct kc_timer timer;     /* idle, or patience with blocked_by */

@@ -213,7 +213,7 @@ static void check_run_gone(struct job *job)
         job->stall = NULL;
         kc_list_del(&job->running_node);
         job->client->n_runs--;
-        if (stale && !job->restarted && !job->cancel_wanted) {
+        if (stale && !job->restarted && !job->cancel_wanted && kc_sm_state(&job->sm) < JOB_COMPLETED) {
                 job_release_locks(job);
                 free(job->result);
                 job->result = NULL;

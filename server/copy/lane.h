@@ -90,7 +90,7 @@ void share_free(struct share *share, void *buf, uint32_t pages);
 /* Only another slab may help: tell the bank. */
 void share_check_starved(struct share *share);
 /* A buffer will not come back soon, or has after all. */
-void share_adrift(struct share *share, uint32_t pages, bool adrift);
+void share_adrift(struct share *share, const void *buf, uint32_t pages, bool adrift);
 /* Answer recalls and the close as far as buffers have come back. */
 void share_settle(struct share *share);
 /* Control: answers to a want, a recall, the close; client.c gets the answers. */

@@ -63,6 +63,9 @@ static void span_back(struct leg *leg, struct span *span)
         kc_actor_post(leg->run->home, &span->msg);
 }
 
+/* Zero chunks take no pages, so something else has to limit them. */
+#define ZERO_CHUNKS_MAX 16u
+
 static bool room_in_window(const struct leg *leg)
 {
         return leg->n_main < leg->window.chunks;
@@ -77,6 +80,8 @@ static struct span *startable_span(struct leg *leg)
         kc_list_for_each (pos, &leg->spans) {
                 struct span *span = kc_list_entry(pos, struct span, node);
 
+                if (span->kind == SPAN_ZERO && leg->n_chunks >= ZERO_CHUNKS_MAX)
+                        continue;
                 if (span->cursor != 0 || room_in_window(leg))
                         return span;
         }

@@ -124,7 +124,6 @@ struct leg {
         struct leg_orders wanted;
         bool orders_posted;
         bool ready; /* spans may be dealt to it */
-        bool gone;  /* `end` was answered */
         unsigned n_spans;
 };
 

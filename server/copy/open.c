@@ -103,7 +103,7 @@ static void on_open_msg(struct kc_actor *actor, struct kc_msg *msg)
                 return;
         }
         opening->device = device_get(
-            engine, name, opening->write ? IO_ACCESS_WRITE : IO_ACCESS_READ, engine_pick_lane(engine));
+            engine, name, opening->write ? IO_ACCESS_WRITE : IO_ACCESS_READ, opening->client->lane);
         if (!opening->device) {
                 refuse_with(opening, -ENOMEM, KC_CLASS_INTERNAL, "the server is out of memory");
                 return;

@@ -15,7 +15,7 @@
 struct pool_slab {
         struct kc_list node;
         struct slab slab;
-        uint32_t in_use_pages;
+        uint32_t in_use_pages, stuck_pages;
         bool recalled;
         bool whole_in_use; /* given out whole, as one buffer that is no power of two */
         uint8_t longest[2 * POOL_SLAB_PAGES];
@@ -230,6 +230,19 @@ static void set_recalled(struct pool *pool, struct pool_slab *entry, bool recall
                 pool->free_pages += free_pages;
 }
 
+void pool_stick(struct pool *pool, const void *buf, uint32_t pages, bool stuck)
+{
+        struct pool_slab *entry = slab_of_buf(pool, buf);
+
+        assert(entry != NULL);
+        if (stuck)
+                entry->stuck_pages += pages;
+        else
+                entry->stuck_pages -= pages;
+        if (stuck && entry->recalled)
+                set_recalled(pool, entry, false); /* better another one */
+}
+
 void pool_recall(struct pool *pool)
 {
         struct pool_slab *least = NULL;
@@ -239,7 +252,7 @@ void pool_recall(struct pool *pool)
 
                 if (entry->recalled)
                         return;
-                if (least == NULL || entry->in_use_pages < least->in_use_pages)
+                if (entry->stuck_pages == 0 && (least == NULL || entry->in_use_pages < least->in_use_pages))
                         least = entry;
         }
         if (least != NULL)

@@ -67,8 +67,10 @@ uint32_t pool_largest_pages(const struct pool *pool);
  * NULL. *ret_pages is what it takes. Recalled slabs are not used. */
 void *pool_alloc(struct pool *pool, uint32_t n_pages, uint32_t *ret_pages);
 void pool_free(struct pool *pool, void *buf, uint32_t pages);
-/* A slab is wanted back: the least used one is not allocated from any more (one at a time; again is
- * harmless). */
+/* A buffer will not come back soon (or has after all): its slab is no good for a recall. */
+void pool_stick(struct pool *pool, const void *buf, uint32_t pages, bool stuck);
+/* A slab is wanted back: the least used one without a stuck buffer is not allocated from any more (one at a
+ * time; again is harmless). */
 void pool_recall(struct pool *pool);
 /* Take out a slab that has no buffer in use, the recalled one for choice; the recall is answered by it. A
  * buffer that is stuck in the recalled slab so does not keep another from going back. False: none is empty.

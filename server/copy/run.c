@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/num.h"
 #include "copy/job.h"
+
+/* How long the end waits for legs before it is told with something still out. */
+#define END_GRACE_NS (20 * KC_NS_PER_MS)
 
 /* ---- time */
 
@@ -104,9 +108,12 @@ static void maybe_drained(struct run *run)
 static void end(struct run *run)
 {
         kc_sm_move(&run->sm, RUN_ENDING);
-        /* What is still out may stay out for long: the terminal event does not wait for it. */
-        if (run->n_adrift > 0 || run->n_fetching > 0 || run->n_flushing > 0 || run->n_resizing > 0)
-                post_done(run, false);
+        /* What was out once may have settled long ago: the legs' answers tell. If it has not, it may stay out
+         * for long, and the terminal event does not wait for it. */
+        if (run->n_adrift > 0 || run->n_fetching > 0 || run->n_flushing > 0 || run->n_resizing > 0) {
+                run->grace_ns = kc_actor_now_ns(run->home) + END_GRACE_NS;
+                run_timer_at(run, run->grace_ns);
+        }
         for (unsigned i = 0; i < run->n_legs; i++) {
                 run->legs[i].wanted.end = true;
                 if (run->legs[i].ready)
@@ -269,8 +276,6 @@ void run_on_orders_obeyed(struct kc_actor *actor, struct kc_msg *msg)
         leg->orders_posted = false;
         if (leg->orders.end) {
                 leg->ready = false;
-                leg->gone = true;
-                run->legs_ready--;
                 run->legs_open--;
                 run->legs_gone++;
                 if (kc_sm_state(&run->sm) == RUN_DRAINED) { /* it came when everything was over */
@@ -345,6 +350,12 @@ void run_on_timer(struct kc_timer *timer)
         if (kc_sm_state(&run->sm) == RUN_STOPPING && !run->abandoned) {
                 if (now_ns >= run->grace_ns)
                         abandon(run);
+                else
+                        run_timer_at(run, run->grace_ns);
+        }
+        if (kc_sm_state(&run->sm) == RUN_ENDING && !run->done_posted) {
+                if (now_ns >= run->grace_ns)
+                        post_done(run, false);
                 else
                         run_timer_at(run, run->grace_ns);
         }

@@ -111,7 +111,7 @@ struct run {
         unsigned n_legs; /* = lanes */
         struct leg *legs;
         struct leg *leg; /* the home lane's own */
-        unsigned legs_open, legs_ready;
+        unsigned legs_open;
 
         struct run_dest *dests;
         struct cursor main;
@@ -124,7 +124,8 @@ struct run {
         uint64_t resize_deadline_ns;
         struct job_error source_error;
         uint64_t source_error_bytes;
-        bool cancelled, abandoned, stale;
+        bool cancelled, abandoned;
+        bool stale; /* a connection was dead before anything was done: worth another try */
         char stop_reason[KC_ERROR_MESSAGE_MAX_BYTES];
         struct kc_timer timer; /* throttle, grace, progress, stalls: the earliest */
         uint64_t grace_ns;     /* when to abandon; 0: not stopping */

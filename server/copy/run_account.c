@@ -45,6 +45,16 @@ void run_endpoint_gone(struct run *run, unsigned endpoint)
                 run->dests_gone |= 1ull << (endpoint - 1);
 }
 
+/* Nothing has reached any destination yet. */
+static bool nothing_done(const struct run *run)
+{
+        for (unsigned d = 0; d < run->facts.n_to; d++)
+                if (ledger_sum(&run->dests[d].ledger, LEDGER_UNTOUCHED) < run->facts.length_bytes ||
+                    run->to_regions[d].resize)
+                        return false;
+        return true;
+}
+
 void run_dest_failed(struct run *run, unsigned d, int status, enum kc_class class, uint64_t at_bytes,
     bool gone, const char *what)
 {
@@ -55,6 +65,7 @@ void run_dest_failed(struct run *run, unsigned d, int status, enum kc_class clas
                 set_error(&dest->error, status, class, device, what);
         if (gone)
                 run_endpoint_gone(run, 1 + d);
+        run->stale |= status == -ENOTCONN;
         switch (run->spec->options.policy) {
         case COPY_POLICY_STOP:
                 run_stop(run, dest->error.error.message);
@@ -77,6 +88,7 @@ void run_source_failed(struct run *run, int status, enum kc_class class, uint64_
                 set_error(&run->source_error, status, class, device, "read");
         if (gone)
                 run_endpoint_gone(run, 0);
+        run->stale |= status == -ENOTCONN;
         if (gone || run->spec->options.policy != COPY_POLICY_IGNORE)
                 run_stop(run, run->source_error.error.message);
 }
@@ -198,6 +210,7 @@ void run_fill_result(struct run *run)
 {
         struct job_result *result = run->result;
 
+        run->stale &= nothing_done(run);
         result->length_bytes = run->facts.length_bytes;
         result->elapsed_ns = kc_actor_now_ns(run->home) - run->started_ns;
         result->source_error = run->source_error;

@@ -181,7 +181,7 @@ static void on_start(struct kc_actor *actor, struct kc_msg *msg)
                         run->merge_mask |= 1ull << d;
         }
         run->body_end_bytes = run->facts.length_bytes - (run->merge_mask ? tail_bytes : 0);
-        run->legs_open = run->legs_ready = 1;
+        run->legs_open = 1;
         run->leg->ready = true;
         rc = leg_open(run->leg);
         if (rc == 0 && dead_already(run)) {
@@ -211,7 +211,6 @@ static void on_leg_ready(struct kc_actor *actor, struct kc_msg *msg)
         struct run *run = leg->run;
 
         run->legs_open++;
-        run->legs_ready++;
         leg->ready = true;
         if (!leg->opened)
                 leg->wanted.end = leg->wanted.stop = true;

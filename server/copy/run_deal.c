@@ -2,6 +2,7 @@
  *
  * The main cursor serves all destinations that keep up. One that fell behind has a cursor of its own, which
  * goes from gap to gap of its ledger and reads again what it missed. */
+#include "base/num.h"
 #include "copy/run.h"
 
 #include <errno.h>
@@ -13,11 +14,6 @@
 #define SPAN_SHARED_MAX_BYTES (4ull << 20)
 #define SPAN_ZERO_MAX_BYTES (16ull << 30)
 #define LEDGER_RANGES_MAX 4096u
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-        return a < b ? a : b;
-}
 
 uint64_t run_main_mask(const struct run *run)
 {
@@ -215,10 +211,10 @@ static uint64_t span_max_bytes(const struct run *run, const struct cursor *curso
         uint64_t bytes = SPAN_ALONE_MAX_BYTES, rate = cursor->throttle.rate_bytes_per_s;
 
         if (run->wants_helpers) /* also before they have come */
-                bytes = min_u64(
+                bytes = kc_min_u64(
                     (facts->length_bytes - cursor->at_bytes) / (4 * run->n_legs), SPAN_SHARED_MAX_BYTES);
         if (rate > 0)
-                bytes = min_u64(bytes, rate / 16);
+                bytes = kc_min_u64(bytes, rate / 16);
         bytes -= bytes % facts->chunk_bytes;
         return bytes > 0 ? bytes : facts->chunk_bytes;
 }
@@ -238,7 +234,7 @@ static bool deal_range(struct run *run, struct cursor *cursor, unsigned number, 
                 if (!planner_at(&cursor->planner, at_bytes, SPAN_ZERO_MAX_BYTES, &kind, &length_bytes))
                         return false;
         }
-        length_bytes = min_u64(length_bytes, end_bytes - at_bytes);
+        length_bytes = kc_min_u64(length_bytes, end_bytes - at_bytes);
         if (kind == PLANNER_ZERO) {
                 uint64_t declared = mask & run->facts.zero_mask;
 
@@ -253,7 +249,7 @@ static bool deal_range(struct run *run, struct cursor *cursor, unsigned number, 
                 run_timer_at(run, now_ns + wait_ns);
                 return false;
         }
-        length_bytes = min_u64(length_bytes, data_max_bytes);
+        length_bytes = kc_min_u64(length_bytes, data_max_bytes);
         throttle_take(&cursor->throttle, length_bytes);
         cursor->at_bytes += length_bytes;
         return deal(run, SPAN_DATA, number, mask, at_bytes, length_bytes);
@@ -317,7 +313,7 @@ static bool deal_detached(struct run *run, unsigned d)
         if (cursor->at_bytes >= run->body_end_bytes)
                 return deal_tail(run, cursor, 1 + d, &mask);
         return deal_range(
-            run, cursor, 1 + d, mask, min_u64(end_bytes, run->body_end_bytes), run->facts.chunk_bytes);
+            run, cursor, 1 + d, mask, kc_min_u64(end_bytes, run->body_end_bytes), run->facts.chunk_bytes);
 }
 
 void run_deal(struct run *run)

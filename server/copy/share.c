@@ -89,8 +89,11 @@ void share_check_starved(struct share *share)
         kc_actor_post(share->lane->control, &share->starved_msg);
 }
 
-void share_adrift(struct share *share, uint32_t pages, bool adrift)
+void share_adrift(struct share *share, const void *buf, uint32_t pages, bool adrift)
 {
+        if (!buf)
+                return;
+        pool_stick(&share->pool, buf, pages, adrift);
         if (adrift)
                 share->adrift_pages += pages;
         else

@@ -71,7 +71,7 @@ struct io_req {
 
         /* Whether it has left for the device: false while it waits in a queue of the endpoint, where no
          * deadline of the device's runs and it may be withdrawn. Endpoints that hand over at once leave it
-         * true. */
+         * true. Still false in on_done: it failed and never left. */
         bool sent;
 
         /* the endpoint's between submit and on_done */

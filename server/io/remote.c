@@ -74,6 +74,7 @@ static void on_answer(struct kc_actor *actor, struct kc_msg *msg)
         outer->status = request->inner.status;
         outer->class = request->inner.class;
         outer->unanswered = request->inner.unanswered;
+        outer->sent = request->inner.sent;
         outer->n_extents = request->inner.n_extents;
         kc_list_push_head(&remote->spare, &request->node);
         remote->n_in_flight--;
@@ -115,6 +116,7 @@ static void on_request(struct kc_actor *actor, struct kc_msg *msg)
         if (rc == 0)
                 return;
         request->inner.status = rc;
+        request->inner.sent = false;
         request->inner.class = rc == -ENOMEM ? KC_CLASS_INTERNAL : kc_class_of_errno(rc);
         send_back(request);
 }

@@ -173,9 +173,11 @@ free_port() {
 # end_process PID [SIGNAL]: end it and wait until it is gone.
 end_process() {
         if alive "$1"; then
-                # Else the shell says "Killed" when it notices.
-                disown "$1" 2>/dev/null || :
                 kill "-${2:-TERM}" "$1" || :
+                if [ "${2:-}" = KILL ]; then
+                        # At once, else the shell says "Killed" when it notices.
+                        wait "$1" 2>/dev/null || :
+                fi
                 if ! wait_for 10 gone "$1"; then
                         say "process $1 does not end: killed"
                         kill -KILL "$1" || :
