@@ -296,11 +296,20 @@ static struct named_endpoint *find_name(const struct engine *engine, const char 
         return NULL;
 }
 
-const char *engine_named_device(const struct engine *engine, const char *name)
+const char *engine_resolve_name(const struct engine *engine, const char *name, struct kc_error *err)
 {
-        const struct named_endpoint *named = find_name(engine, name);
+        const struct named_endpoint *named;
+        char escaped[128];
 
-        return named ? named->device : NULL;
+        if (name[0] == '/' || strcmp(name, "null:") == 0 || strstr(name, "://"))
+                return name;
+        named = find_name(engine, name);
+        if (named)
+                return named->device;
+        kc_error_set(err, -ENOENT, KC_CLASS_NOT_FOUND,
+            "%s: no endpoint of this name; give an absolute path, an NBD URI or null:",
+            kc_error_escape(escaped, sizeof escaped, name, strlen(name)));
+        return NULL;
 }
 
 int engine_name_endpoint(struct engine *engine, const char *name, const char *device)

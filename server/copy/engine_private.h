@@ -50,7 +50,8 @@ void engine_check_closed(struct engine *engine);
 unsigned engine_pick_lane(struct engine *engine);
 /* Let terminal jobs go that are old or too many. */
 void engine_prune_history(struct engine *engine);
-/* The device that a configured name stands for, or NULL. */
-const char *engine_named_device(const struct engine *engine, const char *name);
+/* What a region's or handle's name stands for: itself, or the device of a named endpoint; NULL with `err`
+ * set. */
+const char *engine_resolve_name(const struct engine *engine, const char *name, struct kc_error *err);
 
 #endif

@@ -6,8 +6,8 @@
  *   terminal:   completed, failed, cancelled: exactly one completion; what is unanswered may still drain
  *
  * Owns its spec, its result, its run while there is one, and a reference to each device while it needs them.
- * job.c: submission to acceptance; job_start.c: the start of its run; job_end.c: what comes back, and the
- * end. */
+ * job_resolve.c: its devices and its validation; job.c: submission, acceptance, cancel; job_start.c: the
+ * start of its run; job_end.c: what comes back, and the end. */
 #ifndef COPY_JOB_H
 #define COPY_JOB_H
 
@@ -91,6 +91,13 @@ void job_free(struct job *job);
 void job_free_ends(struct job *job);
 /* About how much memory it takes. */
 size_t job_bytes(const struct job *job);
+
+/* job_resolve.c: open or find its devices, validate; then one of the two below. */
+void job_resolve(struct job *job);
+void job_accept(struct job *job, const struct job_plan *plan);
+void job_refuse(struct job *job, const struct engine_refusal *refusal);
+void job_refuse_with(struct job *job, const char *field, int code, enum kc_class class, const char *message);
+void job_let_go_of_devices(struct job *job);
 
 /* job_end.c */
 /* It never ran: the terminal event of a job that has touched nothing. */

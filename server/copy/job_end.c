@@ -96,11 +96,7 @@ void job_end_unrun(struct job *job, enum job_state state, const struct kc_error 
                 abort(); /* a terminal event is owed, and there is no memory to say anything at all */
         job_release_locks(job);
         kc_list_del(&job->runnable_node);
-        for (unsigned i = 0; i < 1 + n; i++) {
-                if (job->ends[i].device)
-                        device_put(job->ends[i].device);
-                job->ends[i].device = NULL;
-        }
+        job_let_go_of_devices(job);
         result->state = state;
         result->length_bytes = job->length_bytes;
         result->n_destinations = n;

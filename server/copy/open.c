@@ -90,16 +90,15 @@ static void on_open_msg(struct kc_actor *actor, struct kc_msg *msg)
         struct opening *opening = kc_container_of(msg, struct opening, msg);
         struct engine *engine = opening->client->engine;
         const char *name = opening->name;
+        struct kc_error error = {.code = 0};
 
         if (opening->client->closing) {
                 refuse_with(opening, -ECANCELED, KC_CLASS_CANCELLED, "the client has gone");
                 return;
         }
-        if (name[0] != '/' && strcmp(name, "null:") != 0 && !strstr(name, "://"))
-                name = engine_named_device(engine, name);
+        name = engine_resolve_name(engine, name, &error);
         if (!name) {
-                refuse_with(opening, -ENOENT, KC_CLASS_NOT_FOUND,
-                    "no endpoint of this name; give an absolute path, an NBD URI or null:");
+                refuse(opening, &error);
                 return;
         }
         opening->device = device_get(

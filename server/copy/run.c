@@ -126,7 +126,7 @@ static void end(struct run *run)
 
 static void destination_done(struct run *run, struct run_dest *dest)
 {
-        dest->state = DEST_DONE;
+        kc_sm_move(&dest->sm, DEST_DONE);
         run->snapshot_wanted = true;
 }
 
@@ -167,7 +167,7 @@ static void flush_destination(struct run *run, unsigned d)
                 destination_done(run, dest);
                 return;
         }
-        dest->state = DEST_FLUSHING;
+        kc_sm_move(&dest->sm, DEST_FLUSHING);
         dest->flushing = true;
         run->n_flushing++;
         dest->flush.port = run->leg->endpoints[1 + d].home_port;
@@ -183,7 +183,7 @@ static void finish_destinations(struct run *run)
         for (unsigned d = 0; d < run->facts.n_to && run_going(run); d++) {
                 struct run_dest *dest = &run->dests[d];
 
-                if (dest->state != DEST_COPYING || dest->outstanding_bytes > 0)
+                if (kc_sm_state(&dest->sm) != DEST_COPYING || dest->outstanding_bytes > 0)
                         continue;
                 if (dest->dropped)
                         destination_done(run, dest);
@@ -195,7 +195,7 @@ static void finish_destinations(struct run *run)
 static bool all_done(const struct run *run)
 {
         for (unsigned d = 0; d < run->facts.n_to; d++)
-                if (run->dests[d].state != DEST_DONE)
+                if (kc_sm_state(&run->dests[d].sm) != DEST_DONE)
                         return false;
         return true;
 }

@@ -62,7 +62,7 @@ struct cursor {
 
 struct run_dest {
         struct run *run;
-        enum dest_state state;
+        struct kc_sm sm; /* enum dest_state */
         struct ledger ledger;
         struct job_error error;
         uint64_t error_bytes;       /* where in the job: the lowest one is kept */

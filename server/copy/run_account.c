@@ -181,7 +181,7 @@ void run_fill_destination(const struct run *run, unsigned d, struct job_destinat
                 },
             .error = dest->error,
             .durable = dest->durable,
-            .done = dest->state == DEST_DONE,
+            .done = kc_sm_state(&dest->sm) == DEST_DONE,
             .detached = dest->detached,
         };
         if (dest->ledger_lost) {
@@ -225,7 +225,8 @@ void run_fill_result(struct run *run)
                 run_fill_destination(run, d, out);
                 good = out->ledger.copied + out->ledger.zeroed + out->ledger.skipped;
                 out->done = true;
-                if (dest->state != DEST_DONE || out->error.error.code < 0 || good != result->length_bytes) {
+                if (kc_sm_state(&dest->sm) != DEST_DONE || out->error.error.code < 0 ||
+                    good != result->length_bytes) {
                         explain(run, &out->error);
                         out->durable = false;
                         result->write_err |= 1ull << d;

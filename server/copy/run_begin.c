@@ -18,6 +18,12 @@ static const struct kc_sm_state states[] = {
     [RUN_DRAINED] = {"drained", 0, false, true},
 };
 
+static const struct kc_sm_state dest_states[] = {
+    [DEST_COPYING] = {"copying", KC_SM_TO(DEST_FLUSHING) | KC_SM_TO(DEST_DONE), true, false},
+    [DEST_FLUSHING] = {"flushing", KC_SM_TO(DEST_DONE), false, false},
+    [DEST_DONE] = {"done", 0, false, true},
+};
+
 /* ---- made and freed on the control loop */
 
 struct run *run_new(unsigned n_to, unsigned n_legs, const struct copy_spec *spec)
@@ -176,6 +182,8 @@ static void on_start(struct kc_actor *actor, struct kc_msg *msg)
                 const struct endpoint_info *info = run->leg->endpoints[1 + d].port_info;
 
                 run->dests[d].run = run;
+                kc_sm_init(&run->dests[d].sm, dest_states, sizeof dest_states / sizeof *dest_states,
+                    DEST_COPYING, "destination", d);
                 ledger_init(&run->dests[d].ledger, run->facts.length_bytes);
                 if (run->facts.length_bytes % info->block_min_bytes != 0)
                         run->merge_mask |= 1ull << d;

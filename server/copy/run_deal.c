@@ -20,7 +20,8 @@ uint64_t run_main_mask(const struct run *run)
         uint64_t mask = 0;
 
         for (unsigned d = 0; d < run->facts.n_to; d++)
-                if (run->dests[d].state == DEST_COPYING && !run->dests[d].dropped && !run->dests[d].detached)
+                if (kc_sm_state(&run->dests[d].sm) == DEST_COPYING && !run->dests[d].dropped &&
+                    !run->dests[d].detached)
                         mask |= 1ull << d;
         return mask;
 }
@@ -293,7 +294,8 @@ static bool deal_detached(struct run *run, unsigned d)
         struct cursor *cursor = dest->cursor;
         uint64_t start_bytes, end_bytes, mask = 1ull << d;
 
-        if (dest->state != DEST_COPYING || dest->dropped || cursor->n_spans >= cursor->window.chunks)
+        if (kc_sm_state(&dest->sm) != DEST_COPYING || dest->dropped ||
+            cursor->n_spans >= cursor->window.chunks)
                 return false;
         if (cursor->n_spans == 0) {
                 if (dest->outstanding_bytes > 0)

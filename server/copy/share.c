@@ -9,11 +9,6 @@
 
 #include "copy/client.h"
 
-static struct share *share_of(struct kc_msg *msg, size_t offset)
-{
-        return (struct share *)(void *)((char *)msg - offset);
-}
-
 void share_init(struct share *share, struct lane *lane, struct engine_client *client)
 {
         *share = (struct share){.lane = lane, .client = client};
@@ -33,7 +28,7 @@ void share_done(struct share *share)
 
 static void on_granted(struct kc_actor *actor, struct kc_msg *msg)
 {
-        struct share *share = share_of(msg, offsetof(struct share, want_msg));
+        struct share *share = kc_container_of(msg, struct share, want_msg);
 
         share->want_posted = false;
         if (share->granted.n_pages > 0 && pool_add(&share->pool, &share->granted) < 0) {
@@ -66,7 +61,7 @@ static void want(struct share *share)
 
 static void on_starved_taken(struct kc_actor *actor, struct kc_msg *msg)
 {
-        struct share *share = share_of(msg, offsetof(struct share, starved_msg));
+        struct share *share = kc_container_of(msg, struct share, starved_msg);
 
         share->starved_posted = false;
         share_settle(share);
@@ -142,7 +137,7 @@ void share_settle(struct share *share)
 
 static void on_recall(struct kc_actor *actor, struct kc_msg *msg)
 {
-        struct share *share = share_of(msg, offsetof(struct share, recall_msg));
+        struct share *share = kc_container_of(msg, struct share, recall_msg);
 
         pool_recall(&share->pool);
         share->recall_pending = true;
@@ -157,7 +152,7 @@ void share_recall(struct share *share)
 
 static void on_close(struct kc_actor *actor, struct kc_msg *msg)
 {
-        struct share *share = share_of(msg, offsetof(struct share, close_msg));
+        struct share *share = kc_container_of(msg, struct share, close_msg);
 
         share->close_pending = true;
         share_settle(share);

@@ -13,9 +13,11 @@ struct remote {
         struct kc_list spare;    /* of remote_request */
         unsigned n_in_flight;
         bool closing, close_posted;
-        bool killed;    /* kill was called */
-        bool kill_dead; /* the answer: the target is dead now */
-        struct kc_msg kill_msg;
+        bool killed; /* kill was called */
+        struct {     /* written on `there`: no neighbour of our own flags, whose loads compilers merge */
+                struct kc_msg msg;
+                uint64_t dead; /* the answer: the target is dead now */
+        } kill;
         struct kc_msg close_msg;
         void (*on_closed)(void *arg);
         void *on_closed_arg;
@@ -84,9 +86,9 @@ static void on_answer(struct kc_actor *actor, struct kc_msg *msg)
 
 static void on_killed(struct kc_actor *actor, struct kc_msg *msg)
 {
-        struct remote *remote = kc_container_of(msg, struct remote, kill_msg);
+        struct remote *remote = kc_container_of(msg, struct remote, kill.msg);
 
-        if (remote->kill_dead)
+        if (remote->kill.dead)
                 remote->endpoint.dead = true;
         remote->n_in_flight--;
         close_if_idle(remote);
@@ -124,10 +126,10 @@ static void on_request(struct kc_actor *actor, struct kc_msg *msg)
 /* Of the remote it touches the message, its answer, and what is fixed from the start. */
 static void on_kill(struct kc_actor *actor, struct kc_msg *msg)
 {
-        struct remote *remote = kc_container_of(msg, struct remote, kill_msg);
+        struct remote *remote = kc_container_of(msg, struct remote, kill.msg);
 
         endpoint_kill(remote->target);
-        remote->kill_dead = remote->target->dead;
+        remote->kill.dead = remote->target->dead;
         msg->on_message = on_killed;
         kc_actor_post(remote->here, msg);
 }
@@ -187,8 +189,8 @@ static void remote_kill(struct endpoint *endpoint)
                 return;
         remote->killed = true;
         remote->n_in_flight++;
-        remote->kill_msg.on_message = on_kill;
-        kc_actor_post(remote->there, &remote->kill_msg);
+        remote->kill.msg.on_message = on_kill;
+        kc_actor_post(remote->there, &remote->kill.msg);
 }
 
 static void remote_close(struct endpoint *endpoint, void (*on_closed)(void *arg), void *arg)

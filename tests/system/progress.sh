@@ -7,7 +7,7 @@ random_file "$tmp/src" 8M
 start_kcopyd
 ctl copy --rate 4194304 --progress plain "$tmp/src" "$tmp/dst"
 expect_status 0
-cat "$out" "$errs" | grep -qE '[0-9]+ ?%|MiB|MB' || fail "no plain progress: $(cat "$out" "$errs")"
+grep -qE '[0-9]+ ?%' "$out" "$errs" || fail "no plain progress: $(cat "$out" "$errs")"
 ! grep -q $'\r' "$out" "$errs" || fail "carriage returns in plain lines"
 ctl copy --rate 4194304 --progress none "$tmp/src" "$tmp/dst"
 expect_status 0

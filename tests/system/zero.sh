@@ -15,11 +15,11 @@ expect 'd(0).bytes.zeroed == 1048576' 'd(0).bytes.copied == 0' '.durable'
 all_zero "$tmp/a" 1048576 0
 same_bytes "$tmp/was" "$tmp/a" 3145728 1048576 1048576
 [ "$(allocated_bytes "$tmp/a")" -ge 4194304 ] || fail "blocks were given up without --unmap"
-grep 'Zero id=' "$a_trace" | grep -q 'trim=1' && fail "may_trim without --unmap"
+grep -q 'Zero id=.*trim=1' "$a_trace" && fail "may_trim without --unmap"
 
 zero --unmap "$a" "$tmp/b"
 expect_done
 all_zero "$tmp/a" 4194304 0
 all_zero "$tmp/b" 4194304 0
-grep 'Zero id=' "$a_trace" | grep -q 'trim=1' || fail "no request that may trim"
+grep -q 'Zero id=.*trim=1' "$a_trace" || fail "no request that may trim"
 [ "$(allocated_bytes "$tmp/a")" -lt 1048576 ] || fail "--unmap, and $(allocated_bytes "$tmp/a") bytes allocated"

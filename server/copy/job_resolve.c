@@ -1,0 +1,167 @@
+/* Resolving a job: every device of it is opened, or found open; then the whole is validated, and accepted or
+ * refused. A restarted job takes the same way again. */
+#include "copy/job.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The devices that a submission waits for. */
+struct resolve {
+        struct job *job;
+        unsigned n_waiting;
+        struct resolve_end {
+                struct device_waiter waiter;
+                struct resolve *resolve;
+        } ends[];
+};
+
+static const struct copy_region *region_of(const struct job *job, unsigned end)
+{
+        return end == 0 ? &job->spec->from : &job->spec->to[end - 1];
+}
+
+static void validate(struct job *job)
+{
+        const struct endpoint_info *to[KC_DESTINATIONS_MAX], *from = NULL;
+        struct engine_refusal refusal = {.error = {.code = 0}};
+        struct job_plan plan = {0};
+
+        free(job->resolve);
+        job->resolve = NULL;
+        if (job->client->cancel && job->id == 0) {
+                job_refuse_with(job, "", -ECANCELED, KC_CLASS_CANCELLED, "the client has gone");
+                return;
+        }
+        if (job->cancel_wanted) {
+                struct kc_error error = {.code = 0};
+
+                kc_error_set(&error, -ECANCELED, KC_CLASS_CANCELLED, "not complete: the job was cancelled");
+                job_let_go_of_devices(job);
+                job_end_unrun(job, JOB_CANCELLED, &error, UINT32_MAX);
+                return;
+        }
+        for (unsigned i = 0; i < job_n_ends(job); i++) {
+                const struct device *device = job->ends[i].device;
+
+                if (device && device->status < 0) {
+                        if (i == 0)
+                                snprintf(refusal.field, sizeof refusal.field, "from.name");
+                        else
+                                snprintf(refusal.field, sizeof refusal.field, "to[%u].name", i - 1);
+                        refusal.error = device->error;
+                        job_refuse(job, &refusal);
+                        return;
+                }
+                if (i > 0)
+                        to[i - 1] = &device->info;
+                else if (device)
+                        from = &device->info;
+        }
+        if (validate_plan(job->spec, from, to, job->client->bank.n_pages, &plan, &refusal))
+                job_accept(job, &plan);
+        else
+                job_refuse(job, &refusal);
+}
+
+static void on_device(struct device_waiter *waiter)
+{
+        struct resolve_end *end = kc_container_of(waiter, struct resolve_end, waiter);
+        struct resolve *resolve = end->resolve;
+
+        if (--resolve->n_waiting == 0)
+                validate(resolve->job);
+}
+
+/* A copy within one device needs one connection, which may be all that it admits. */
+static bool writes_to_source(const struct job *job)
+{
+        for (unsigned i = 0; i < job->spec->n_to; i++)
+                if (job->spec->from.device && job->spec->to[i].device &&
+                    strcmp(job->spec->from.device, job->spec->to[i].device) == 0)
+                        return true;
+        return false;
+}
+
+/* The device of a region: a handle's, a named endpoint's, or the name itself. NULL with the refusal set. */
+static struct device *region_device(
+    struct job *job, unsigned end, unsigned lane, struct engine_refusal *refusal)
+{
+        const struct copy_region *region = region_of(job, end);
+        enum io_access access = end > 0 || writes_to_source(job) ? IO_ACCESS_WRITE : IO_ACCESS_READ;
+        const char *name = job->ends[end].name ? job->ends[end].name : region->device;
+        struct device *device;
+
+        if (!name) {
+                struct handle *handle = client_handle(job->client, region->handle);
+
+                if (!handle) {
+                        kc_error_set(&refusal->error, -ENOENT, KC_CLASS_NOT_FOUND,
+                            "handle %llu: not open; open the device first",
+                            (unsigned long long)region->handle);
+                        return NULL;
+                }
+                if (end > 0 && !handle->write) {
+                        kc_error_set(&refusal->error, -EBADF, KC_CLASS_PERMISSION,
+                            "handle %llu: opened for reading only; open it for writing",
+                            (unsigned long long)region->handle);
+                        return NULL;
+                }
+                if (!handle->device->retired)
+                        return device_ref(handle->device);
+                name = handle->device->name; /* its connection was lost: anew */
+        }
+        name = engine_resolve_name(job->engine, name, &refusal->error);
+        if (!name)
+                return NULL;
+        device = device_get(job->engine, name, access, lane);
+        if (!device)
+                kc_error_set(&refusal->error, -ENOMEM, KC_CLASS_INTERNAL, "the server is out of memory");
+        return device;
+}
+
+void job_resolve(struct job *job)
+{
+        unsigned n = job_n_ends(job), lane = engine_pick_lane(job->engine);
+        struct engine_refusal refusal = {.error = {.code = 0}};
+
+        job->resolve = calloc(1, sizeof *job->resolve + n * sizeof *job->resolve->ends);
+        if (!job->resolve) {
+                job_refuse_with(job, "", -ENOMEM, KC_CLASS_INTERNAL, "the server is out of memory");
+                return;
+        }
+        job->resolve->job = job;
+        job->resolve->n_waiting = 1; /* this function */
+        for (unsigned i = job->spec->operation == COPY_OPERATION_ZERO ? 1 : 0; i < n; i++) {
+                struct resolve_end *end = &job->resolve->ends[i];
+                struct device *device = region_device(job, i, lane, &refusal);
+
+                if (!device) {
+                        for (unsigned k = 0; k < i; k++)
+                                if (job->resolve->ends[k].resolve)
+                                        device_unwait(&job->resolve->ends[k].waiter);
+                        free(job->resolve);
+                        job->resolve = NULL;
+                        if (i == 0)
+                                snprintf(refusal.field, sizeof refusal.field, "from.%s",
+                                    region_of(job, i)->device ? "name" : "handle");
+                        else
+                                snprintf(refusal.field, sizeof refusal.field, "to[%u].%s", i - 1,
+                                    region_of(job, i)->device ? "name" : "handle");
+                        job_refuse(job, &refusal);
+                        return;
+                }
+                job->ends[i].device = device;
+                lane = device->home; /* what is opened for this job goes where the rest of it is */
+                kc_list_init(&end->waiter.node);
+                if (device_opened(device))
+                        continue;
+                end->resolve = job->resolve;
+                end->waiter.on_device = on_device;
+                job->resolve->n_waiting++;
+                device_wait_open(device, &end->waiter);
+        }
+        if (--job->resolve->n_waiting == 0)
+                validate(job);
+}
