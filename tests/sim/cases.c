@@ -199,7 +199,8 @@ static struct scenario *flush_failure_is_final(uint64_t seed, bool verbose)
         flushing = scenario_submit(s, &wish);
         wish = case_copy(0, 1, 2); /* long enough to see the other's flush fail */
         wish.to[0].sector = 4096;
-        wish.options.durability = COPY_DURABILITY_NONE;
+        /* whether it asks for a flush or not: the next one succeeds, and is not to be believed */
+        wish.options.durability = seed % 2 ? COPY_DURABILITY_NONE : COPY_DURABILITY_FLUSH;
         wish.options.rate_bytes_per_s = 128 << 10;
         other = scenario_submit(s, &wish);
         scenario_run(s, first_ended, "the job whose flush fails");
@@ -210,6 +211,7 @@ static struct scenario *flush_failure_is_final(uint64_t seed, bool verbose)
         case_expect(s, check->results[0].ledger.indeterminate == check->length_bytes && !check->durable);
         check = ended(s, other, JOB_FAILED);
         case_expect(s, check->results[0].ledger.indeterminate > 0 && check->results[0].ledger.copied == 0);
+        case_expect(s, !check->durable);
         scenario_run_for(s, 10 * SECOND_NS); /* the connection goes */
         wish = case_copy(0, 0, 2);
         later = scenario_submit(s, &wish);
@@ -337,6 +339,7 @@ const struct sim_case sim_cases[] = {
     {"strict-once-reads-once", strict_once_reads_once, 20},
     {"one-page-makes-progress", one_page_makes_progress, 20},
     {"flush-failure-is-final", flush_failure_is_final, 20},
+    {"error-policies", case_error_policies, 24},
     {"lying-extents-are-noticed", lying_extents_are_noticed, 5},
     {"ten-thousand-jobs", ten_thousand_jobs, 1},
 };

@@ -28,4 +28,7 @@ struct scenario *case_late_write_after_cancel(uint64_t seed, bool verbose);
 struct scenario *case_silent_device_times_out(uint64_t seed, bool verbose);
 struct scenario *case_dead_connection(uint64_t seed, bool verbose);
 
+/* cases_policy.c: what an error ends, and what it does not */
+struct scenario *case_error_policies(uint64_t seed, bool verbose);
+
 #endif

@@ -146,6 +146,17 @@ static void check_end_state(
                 fail_job(checker, job, "write_err has bits beyond the destinations", result->write_err);
 }
 
+/* A job that ends while answers are out lets go of what they do not concern. */
+static bool something_out(const struct check_job *job)
+{
+        const struct device *from = job->from.device;
+
+        for (unsigned k = 0; from && k < from->n_ops; k++)
+                if (from->ops[k]->settled_moment == 0)
+                        return true;
+        return false;
+}
+
 static void end_job(struct checker *checker, struct check_job *job, const struct job_result *result)
 {
         if (job->state == CHECK_TERMINAL) {
@@ -156,6 +167,8 @@ static void end_job(struct checker *checker, struct check_job *job, const struct
         job->end = result->state;
         job->end_ns = checker->world->now_ns;
         job->read_err = result->read_err;
+        if (job->overtaken && job->end == JOB_COMPLETED && !something_out(job))
+                fail_job(checker, job, "another job had its regions before it was complete", 0);
         job->source_error = result->source_error.error;
         job->durable = result->durable;
         job->write_err = result->write_err;
@@ -196,6 +209,51 @@ static void check_progress(
                         fail_job(checker, job, "progress beyond the length", event->done_bytes[i]);
 }
 
+/* Do the two want the same bytes, and one of them to change them? */
+static bool conflict(const struct check_job *a, const struct check_job *b)
+{
+        for (unsigned i = 0; i < a->n_to; i++) {
+                const struct check_region *to = &a->to[i];
+                uint64_t end_bytes = to->start_bytes + a->length_bytes;
+
+                if (to->device == NULL)
+                        continue;
+                if (b->operation == COPY_OPERATION_COPY && b->from.device == to->device &&
+                    check_overlap(to->start_bytes, end_bytes, b->from.start_bytes,
+                        b->from.start_bytes + b->length_bytes))
+                        return true;
+                for (unsigned k = 0; k < b->n_to; k++)
+                        if (b->to[k].device == to->device &&
+                            check_overlap(to->start_bytes, end_bytes, b->to[k].start_bytes,
+                                b->to[k].start_bytes + b->length_bytes))
+                                return true;
+        }
+        return false;
+}
+
+/* A job whose connection was lost while it waited gives its regions up again, before it has touched them. */
+static bool has_begun(const struct check_job *job)
+{
+        for (unsigned i = 0; i < job->n_to; i++)
+                for (unsigned k = 0; job->to[i].device && k < job->to[i].device->n_ops; k++)
+                        if (job->to[i].device->ops[k]->jobs_mask == 1ull << job->index)
+                                return true;
+        return false;
+}
+
+/* A job that begins has its regions for itself: whoever held them has had its terminal event. */
+static void state_changed(struct checker *checker, struct check_job *job, enum job_state state)
+{
+        job->running = state == JOB_RUNNING || state == JOB_DRAINING;
+        for (unsigned j = 0; state == JOB_RUNNING && j < checker->n_jobs; j++) {
+                struct check_job *other = &checker->jobs[j];
+
+                if (other != job && check_live(other) && other->running &&
+                    (conflict(job, other) || conflict(other, job)) && has_begun(other))
+                        other->overtaken = true;
+        }
+}
+
 void checker_event(struct checker *checker, const struct job_event *event)
 {
         struct check_job *job = NULL;
@@ -215,6 +273,7 @@ void checker_event(struct checker *checker, const struct job_event *event)
         }
         switch (event->type) {
         case JOB_EVENT_STATE:
+                state_changed(checker, job, event->state);
                 world_say(checker->world, "job %u state %d %s", job->index, (int)event->state, event->reason);
                 break;
         case JOB_EVENT_PROGRESS:

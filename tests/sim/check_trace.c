@@ -12,6 +12,7 @@ enum unit_flag {          /* of a unit of a destination's region */
         UNIT_ZEROED = 2,  /* a zero request was */
         UNIT_TRIED = 4,   /* any command of it, whatever became of it */
         UNIT_CHANGED = 8, /* changed, or perhaps, by what is this job's for certain */
+        UNIT_NULLED = 16, /* what was written were zeroes */
 };
 
 struct units {
@@ -60,6 +61,26 @@ static bool in_sectors(const struct check_job *job, const struct check_region *t
         return true;
 }
 
+static bool wrote_zeroes(const struct device_op *op, uint64_t start_bytes, uint64_t end_bytes)
+{
+        for (uint64_t at = start_bytes; at < end_bytes; at++)
+                if (op->data[at - op->offset_bytes] != 0)
+                        return false;
+        return true;
+}
+
+static void note_unit(const struct units *units, const struct check_region *to, const struct device_op *op,
+    uint64_t unit, unsigned flags)
+{
+        uint64_t start = unit * units->unit_bytes, end = start + units->unit_bytes;
+
+        if (end > units->length_bytes)
+                end = units->length_bytes;
+        if (flags & UNIT_WRITTEN && wrote_zeroes(op, to->start_bytes + start, to->start_bytes + end))
+                flags |= UNIT_NULLED;
+        units->flags[unit] = (unsigned char)(units->flags[unit] | flags);
+}
+
 static struct units units_of(const struct check_job *job, const struct check_region *to)
 {
         struct units units = {.unit_bytes = in_sectors(job, to) ? 512 : 1, .length_bytes = job->length_bytes};
@@ -75,7 +96,7 @@ static struct units units_of(const struct check_job *job, const struct check_reg
                 if (!part_of(job, to, op, &start, &end))
                         continue;
                 for (uint64_t u = start / units.unit_bytes; u * units.unit_bytes < end; u++)
-                        units.flags[u] = (unsigned char)(units.flags[u] | flags);
+                        note_unit(&units, to, op, u, flags);
         }
         return units;
 }
@@ -112,6 +133,7 @@ static void check_ledger(struct checker *checker, const struct check_job *job, u
         compare(checker, job, i, "copied", ledger->copied, bytes_with(&units, UNIT_WRITTEN));
         compare(checker, job, i, "copied and zeroed", ledger->copied + ledger->zeroed,
             bytes_with(&units, UNIT_WRITTEN | UNIT_ZEROED));
+        compare(checker, job, i, "zeroed", ledger->zeroed, bytes_with(&units, UNIT_ZEROED | UNIT_NULLED));
         if (job->to[i].device->n_turned_away == 0) /* else another lane may not know that it was never sent */
                 compare(
                     checker, job, i, "indeterminate", ledger->indeterminate, bytes_with(&units, UNIT_TRIED));
