@@ -21,23 +21,36 @@ static uint64_t done_bytes(const struct kcopy_destination_result *result)
         return result->copied_bytes + result->zeroed_bytes + result->skipped_bytes;
 }
 
+/* What every destination has; while the job goes on, every one that goes on. */
+static uint64_t done_least(const struct kcopy_job_info *job)
+{
+        uint64_t least = UINT64_MAX, most = 0;
+
+        for (unsigned i = 0; i < job->n_destinations; i++) {
+                uint64_t done = done_bytes(&job->destinations[i].result);
+
+                if (done > most)
+                        most = done;
+                if (done < least && (job->result || !job->destinations[i].done))
+                        least = done;
+        }
+        return least < most ? least : most;
+}
+
 static void visit(void *opaque, const struct kcopy_job_info *job)
 {
         struct listing *listing = opaque;
         char size[UNITS_TEXT_BYTES], elapsed[UNITS_TEXT_BYTES], name[TEXT_ESCAPED_BYTES];
-        uint64_t least = UINT64_MAX;
+        uint64_t least = done_least(job);
 
         if (listing->ctl->json) {
                 json_line(json_job(job));
                 return;
         }
         if (!listing->head)
-                printf("%8s %-9s %10s %5s %9s  %s\n", "JOB", "STATE", "SIZE", "DONE", "TIME", "WHAT");
+                printf("%13s %-9s %10s %5s %9s  %s\n", "JOB", "STATE", "SIZE", "DONE", "TIME", "WHAT");
         listing->head = true;
-        for (unsigned i = 0; i < job->n_destinations; i++)
-                if (done_bytes(&job->destinations[i].result) < least)
-                        least = done_bytes(&job->destinations[i].result);
-        printf("%8" PRIu64 " %-9s %10s %4.0f%% %9s  %s", job->job, text_state(job->state),
+        printf("%13" PRIu64 " %-9s %10s %4.0f%% %9s  %s", job->job, text_state(job->state),
             units_format(job->length_bytes, size),
             job->n_destinations && job->length_bytes ? (double)least / (double)job->length_bytes * 100 : 0,
             units_format_duration(job->elapsed_ms / 1000, elapsed),

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "ctl/captive.h"
+#include "ctl/progress.h"
 
 static int wake_pipe[2] = {-1, -1};
 static volatile sig_atomic_t hold, pending;
@@ -36,6 +37,7 @@ static void on_signal(int signum)
         }
         /* A private daemon sees our end of its socket go, and cancels. */
         captive_abandon_all();
+        progress_break_line();
         die(signum);
 }
 

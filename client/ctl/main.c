@@ -22,11 +22,8 @@ static const struct ctl_command COMMANDS[] = {
 };
 #define N_COMMANDS (sizeof(COMMANDS) / sizeof(COMMANDS[0]))
 
-enum { KEY_SERVER = 's', KEY_JSON = 'j' };
-
 /* What is parsed before the command's own options. */
 struct front {
-        struct ctl *ctl;
         const struct ctl_command *command;
         int command_index; /* in argv */
 };
@@ -36,16 +33,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         struct front *front = state->input;
 
         switch (key) {
-        case KEY_SERVER:
-                if (strncmp(arg, "unix:", 5) != 0 && strncmp(arg, "tcp:", 4) != 0) {
-                        argp_error(state, "--server: %s is neither unix:PATH nor tcp:HOST:PORT", arg);
-                        return EINVAL;
-                }
-                front->ctl->server = arg;
-                return 0;
-        case KEY_JSON:
-                front->ctl->json = true;
-                return 0;
         case ARGP_KEY_ARG:
                 for (unsigned i = 0; i < N_COMMANDS; i++)
                         if (strcmp(COMMANDS[i].name, arg) == 0)
@@ -85,18 +72,10 @@ static char *help_filter(int key, const char *text, void *input)
         return help;
 }
 
-static const struct argp_option OPTIONS[] = {
-    {"server", KEY_SERVER, "unix:PATH|tcp:HOST:PORT", 0,
-        "The server to use ($KCOPYD_SERVER); without it copy and zero start a private one", 0},
-    {"json", KEY_JSON, NULL, 0, "Results and events as JSON lines", 0},
-    {0},
-};
-
 static void parse(int argc, char **argv, struct front *front)
 {
         static const struct argp_child CHILDREN[] = {{&usage_argp, 0, NULL, -1}, {0}};
         static const struct argp ARGP = {
-            .options = OPTIONS,
             .parser = parse_option,
             .args_doc = "COMMAND [ARG...]",
             .doc = "Copy block devices over the network, and control kcopyd.\v ",
@@ -109,10 +88,11 @@ static void parse(int argc, char **argv, struct front *front)
 
 static enum ctl_status run(int argc, char **argv, struct ctl *ctl)
 {
-        struct front front = {.ctl = ctl};
+        struct front front = {0};
         enum ctl_status status;
         char name[64];
 
+        usage_init(ctl);
         parse(argc, argv, &front);
         argc -= front.command_index;
         argv += front.command_index;

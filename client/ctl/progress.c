@@ -59,13 +59,32 @@ unsigned progress_interval_ms(const struct progress *progress)
         return 0;
 }
 
-/* What every destination has, and what the one that has most has. */
-static uint64_t done_least(const struct kcopy_event *event, uint64_t *ret_most, unsigned *ret_last)
+void progress_destination_over(
+    struct progress_over *over, unsigned index, const struct kcopy_destination_result *result)
 {
-        uint64_t least = UINT64_MAX, most = 0;
+        if (index >= KCOPY_DESTINATIONS_MAX)
+                return;
+        over->ended |= UINT64_C(1) << index;
+        if (result->error.error_class != KCOPY_CLASS_NONE)
+                over->failed |= UINT64_C(1) << index;
+}
 
+/* What every destination that still goes on has, and what the one that has most has. Where none goes on,
+ * those that did not fail count, and where all have failed, all. */
+static uint64_t done_least(
+    const struct kcopy_event *event, const struct progress_over *over, uint64_t *ret_most, unsigned *ret_last)
+{
+        uint64_t least = UINT64_MAX, most = 0, out = over->ended;
+        uint64_t all = event->n_destinations < 64 ? (UINT64_C(1) << event->n_destinations) - 1 : UINT64_MAX;
+
+        if ((out & all) == all)
+                out = over->failed;
+        if ((out & all) == all)
+                out = 0;
         *ret_last = 0;
         for (unsigned i = 0; i < event->n_destinations; i++) {
+                if (out >> i & 1)
+                        continue;
                 if (event->done_bytes[i] < least) {
                         least = event->done_bytes[i];
                         *ret_last = i;
@@ -98,17 +117,17 @@ static void bar_text(unsigned width, unsigned percent, char *text)
         strcpy(text + 1 + width, "]");
 }
 
-void progress_line(
-    const struct kcopy_event *event, const char *note, unsigned columns, char line[PROGRESS_LINE_BYTES])
+void progress_line(const struct kcopy_event *event, const struct progress_over *over, const char *note,
+    unsigned columns, char line[PROGRESS_LINE_BYTES])
 {
         char done_text[UNITS_TEXT_BYTES], length_text[UNITS_TEXT_BYTES], rate_text[UNITS_TEXT_BYTES],
             left_text[UNITS_TEXT_BYTES], lag_text[UNITS_TEXT_BYTES];
-        char parts[4][128] = {"", "", "", ""}, bar[BAR_MAX + 3] = "";
+        char parts[5][128] = {"", "", "", "", ""}, bar[BAR_MAX + 3] = "";
         uint64_t most, done;
-        unsigned last, used, percent, n_parts = 4;
+        unsigned last, used, percent, n_parts = 5;
         int room;
 
-        done = done_least(event, &most, &last);
+        done = done_least(event, over, &most, &last);
         percent = percent_of(done, event->length_bytes);
         snprintf(parts[0], sizeof(parts[0]), " %s / %s", units_format(done, done_text),
             units_format(event->length_bytes, length_text));
@@ -123,6 +142,8 @@ void progress_line(
         if (event->n_destinations > 1 && most - done > event->length_bytes / 100)
                 snprintf(parts[3], sizeof(parts[3]), "  #%u is %s behind", last,
                     units_format(most - done, lag_text));
+        if (over->failed)
+                snprintf(parts[4], sizeof(parts[4]), "  %d failed", __builtin_popcountll(over->failed));
 
         /* what does not fit goes, the last first; then the bar takes what is left; one column stays free, so
            that no terminal wraps */
@@ -160,7 +181,7 @@ static void draw(struct progress *progress, const struct kcopy_event *event)
 
         if (progress->drawn && now - progress->last_draw_ms < BAR_INTERVAL_MS)
                 return;
-        progress_line(event, progress->note, terminal_columns(), line);
+        progress_line(event, &progress->over, progress->note, terminal_columns(), line);
         fprintf(stderr, "\r%s\033[K", line);
         fflush(stderr);
         progress->drawn = true;
@@ -175,7 +196,7 @@ static void print(struct progress *progress, const struct kcopy_event *event)
             (progress->last_draw_ms && event->elapsed_ms - progress->last_draw_ms < PLAIN_INTERVAL_MS))
                 return;
         progress->last_draw_ms = event->elapsed_ms;
-        progress_line(event, progress->note, 0, line);
+        progress_line(event, &progress->over, progress->note, 0, line);
         fprintf(stderr, "%s\n", line);
 }
 
@@ -202,6 +223,8 @@ void progress_update(struct progress *progress, const struct kcopy_event *event)
 {
         if (progress->mode == PROGRESS_NONE)
                 return;
+        if (event->type == KCOPY_EVENT_DESTINATION)
+                progress_destination_over(&progress->over, event->index, event->destination);
         if (event->type == KCOPY_EVENT_STATE && event->state < KCOPY_COMPLETED)
                 tell_state(progress, event);
         if (event->type == KCOPY_EVENT_PROGRESS && progress->mode == PROGRESS_BAR)
@@ -215,4 +238,14 @@ void progress_end(struct progress *progress)
         clear();
         text_before_error(NULL);
         on_screen = NULL;
+}
+
+void progress_break_line(void)
+{
+        ssize_t written;
+
+        if (!on_screen || !on_screen->drawn)
+                return;
+        written = write(STDERR_FILENO, "\n", 1);
+        (void)written;
 }

@@ -11,11 +11,18 @@
 
 enum progress_mode { PROGRESS_AUTO, PROGRESS_BAR, PROGRESS_PLAIN, PROGRESS_NONE };
 
+/* Destinations whose part is over before the job's, by bit: they are neither the progress nor behind. */
+struct progress_over {
+        uint64_t ended; /* done or failed */
+        uint64_t failed;
+};
+
 struct progress {
         enum progress_mode mode; /* never AUTO */
         bool drawn;              /* a bar is on the line */
         uint64_t last_draw_ms;   /* bar: the clock's; plain: the job's elapsed time */
         char note[64];           /* why nothing moves, or "" */
+        struct progress_over over;
 };
 
 /* AUTO becomes BAR on a terminal, NONE with `json`, else PLAIN. */
@@ -24,11 +31,16 @@ void progress_init(struct progress *progress, enum progress_mode mode, bool json
 unsigned progress_interval_ms(const struct progress *progress);
 void progress_update(struct progress *progress, const struct kcopy_event *event);
 void progress_end(struct progress *progress);
+/* From a signal's handler, before the program dies: what is on the terminal stays on a line of its own. */
+void progress_break_line(void);
+/* Take note of a KCOPY_EVENT_DESTINATION. */
+void progress_destination_over(
+    struct progress_over *over, unsigned index, const struct kcopy_destination_result *result);
 
 /* The line for a terminal of `columns` (0: a plain line without a bar), without control characters; for
  * progress.c and its test. */
 #define PROGRESS_LINE_BYTES 512
-void progress_line(
-    const struct kcopy_event *event, const char *note, unsigned columns, char line[PROGRESS_LINE_BYTES]);
+void progress_line(const struct kcopy_event *event, const struct progress_over *over, const char *note,
+    unsigned columns, char line[PROGRESS_LINE_BYTES]);
 
 #endif

@@ -33,6 +33,18 @@ static bool to_sectors(
         return true;
 }
 
+/* A number with letters behind it that are no unit, as in 10GB: too likely meant as one to be a name's. */
+static bool has_wrong_unit(const char *text, size_t text_bytes)
+{
+        size_t n_digits = 0, i;
+
+        while (n_digits < text_bytes && isdigit((unsigned char)text[n_digits]))
+                n_digits++;
+        for (i = n_digits; i < text_bytes && isalpha((unsigned char)text[i]); i++)
+                ;
+        return n_digits && i == text_bytes && i > n_digits && i - n_digits <= 3;
+}
+
 /* `tail` starts at its '#'. */
 static enum tail parse_tail(
     const char *tail, uint64_t *ret_sector, uint64_t *ret_count, char reason[REGION_REASON_BYTES])
@@ -46,8 +58,19 @@ static enum tail parse_tail(
                 return TAIL_NONE;
         first = units_parse(start, (size_t)(plus - start), &start_value, &start_has_unit);
         second = units_parse(plus + 1, strlen(plus + 1), &count_value, &count_has_unit);
-        if (first == UNITS_NO_NUMBER || second == UNITS_NO_NUMBER)
-                return TAIL_NONE;
+        if (first == UNITS_NO_NUMBER || second == UNITS_NO_NUMBER) {
+                bool first_wrong = first == UNITS_NO_NUMBER && has_wrong_unit(start, (size_t)(plus - start)),
+                     second_wrong = second == UNITS_NO_NUMBER && has_wrong_unit(plus + 1, strlen(plus + 1));
+
+                if ((first == UNITS_NO_NUMBER && !first_wrong) ||
+                    (second == UNITS_NO_NUMBER && !second_wrong))
+                        return TAIL_NONE;
+                snprintf(reason, REGION_REASON_BYTES,
+                    "the %s has an unknown unit; there are B, KiB, MiB, GiB and TiB; file:NAME takes a name "
+                    "with a # in it",
+                    first_wrong ? "start" : "count");
+                return TAIL_WRONG;
+        }
         if (first != UNITS_OK || second != UNITS_OK) {
                 snprintf(reason, REGION_REASON_BYTES, "the %s is too large",
                     first != UNITS_OK ? "start" : "count");
@@ -119,6 +142,12 @@ bool region_parse(const char *text, enum region_names names, const char *folder,
                 if (tail == TAIL_WRONG)
                         return false;
                 name = tail == TAIL_GOOD ? strndup(text, (size_t)(hash - text)) : strdup(text);
+                if (name && strcmp(name, "-") == 0) {
+                        snprintf(reason, REGION_REASON_BYTES,
+                            "standard input and output cannot be copied; ./- is a file of that name");
+                        free(name);
+                        return false;
+                }
                 if (name && !name[0]) {
                         snprintf(reason, REGION_REASON_BYTES, "a device is needed");
                         free(name);

@@ -1,8 +1,8 @@
 /* One region as written on the command line: DEVICE, DEVICE#START+COUNT or file:NAME.
  *
  * START and COUNT are sectors when plain and bytes (in multiples of 512) with a unit. A tail that is not of
- * that form belongs to the name; file: takes the rest as a file's name, whatever it looks like. Owns its
- * device name. Thread: any. */
+ * that form belongs to the name, unless only its unit is unknown (10GB); file: takes the rest as a file's
+ * name, whatever it looks like. Owns its device name. Thread: any. */
 #ifndef CTL_REGION_H
 #define CTL_REGION_H
 

@@ -100,7 +100,10 @@ static void print_refused(const struct report *report, const struct kcopy_result
         unsigned index;
 
         if (result->has_limit)
-                snprintf(limit, sizeof(limit), " (limit: %" PRIu64 ")", result->limit);
+                snprintf(limit, sizeof(limit), " (limit: %" PRIu64 "%s)", result->limit,
+                    strcmp(last_part(field), "count") == 0 || strcmp(last_part(field), "sector") == 0
+                        ? " sectors"
+                        : "");
         if (strncmp(field, "from", 4) == 0 && report->from) {
                 device = report->from;
                 name = captive_name(device);
@@ -116,10 +119,12 @@ static void print_refused(const struct report *report, const struct kcopy_result
                     text_without_subject(result->refusal.message, last_part(field)), limit);
 }
 
-static void print_summary(const struct report *report, const struct kcopy_result *result)
+/* For the destinations that are not in `write_err`, of which there is one. */
+static void print_summary(const struct report *report, uint64_t write_err, const struct kcopy_result *result)
 {
         double seconds = (double)result->elapsed_ms / 1000;
         uint64_t zeroes = 0;
+        unsigned n_good = 0;
         bool durable = true;
         char length[UNITS_TEXT_BYTES], rate[UNITS_TEXT_BYTES], zero[UNITS_TEXT_BYTES];
 
@@ -127,6 +132,9 @@ static void print_summary(const struct report *report, const struct kcopy_result
                 const struct kcopy_destination_result *destination = &result->destinations[i];
                 uint64_t sum = destination->zeroed_bytes + destination->skipped_bytes;
 
+                if (write_err >> i & 1)
+                        continue;
+                n_good++;
                 if (sum > zeroes)
                         zeroes = sum;
                 durable = durable && destination->durable;
@@ -135,12 +143,27 @@ static void print_summary(const struct report *report, const struct kcopy_result
             units_format(result->length_bytes, length), seconds);
         if (result->elapsed_ms)
                 printf(" (%s/s)", units_format((uint64_t)((double)result->length_bytes / seconds), rate));
-        if (result->n_destinations > 1)
-                printf(" to %u destinations", result->n_destinations);
+        if (n_good < result->n_destinations)
+                printf(" to %u of %u destinations", n_good, result->n_destinations);
+        else if (n_good > 1)
+                printf(" to %u destinations", n_good);
         if (zeroes && !report->zero)
                 printf(", %s of it zeroes", units_format(zeroes, zero));
         puts(durable ? "; durable" : "; not flushed");
         fflush(stdout);
+}
+
+/* With --on-error continue some are complete though the job has failed. */
+static bool any_complete(bool read_err, uint64_t write_err, const struct kcopy_result *result)
+{
+        if (result->state == KCOPY_COMPLETED && !read_err && !write_err)
+                return true;
+        if (read_err || (result->state != KCOPY_COMPLETED && result->state != KCOPY_FAILED))
+                return false;
+        for (unsigned i = 0; i < result->n_destinations; i++)
+                if (!(write_err >> i & 1))
+                        return true;
+        return false;
 }
 
 void report_print(
@@ -167,8 +190,8 @@ void report_print(
                         text_error(device_name(report, i, text),
                             "copied, but not durable: it cannot flush; --durability none accepts that");
         }
-        if (result->state == KCOPY_COMPLETED && !read_err && !write_err)
-                print_summary(report, result);
+        if (any_complete(read_err, write_err, result) && !report->json)
+                print_summary(report, write_err, result);
         else if (result->state == KCOPY_CANCELLED)
                 text_error(report->zero ? "zero" : "copy", "cancelled");
 }

@@ -11,6 +11,7 @@
 struct report {
         bool zero;
         bool want_durable;
+        bool json;             /* standard output is for JSON: no summary there */
         const char *from;      /* NULL: none, or not known */
         const char *const *to; /* by destination; NULL: not known */
 };

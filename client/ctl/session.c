@@ -37,13 +37,15 @@ static void find_daemon(char path[PATH_MAX])
         strcpy(path, "kcopyd");
 }
 
-static enum ctl_status no_server(struct session *session, const char *reason)
+static enum ctl_status no_server(struct session *session, int rc, const char *reason)
 {
         if (session->daemon.pid && child_wait(&session->daemon, DAEMON_DYING_MS))
                 text_error(session->server, "the private daemon %s", child_describe(&session->daemon));
         else
-                text_error(session->server, "%s%s", reason,
-                    session->daemon.pid ? "" : "; is kcopyd running there? --server names another one");
+                text_error(session->server, "%s%s", text_without_subject(reason, session->server),
+                    session->daemon.pid ? ""
+                    : rc == -EACCES     ? "; its socket is not for you: its owner and mode say for whom it is"
+                                        : "; is kcopyd running there? --server names another one");
         child_stop(&session->daemon, 0);
         return CTL_NO_SERVER;
 }
@@ -55,7 +57,7 @@ enum ctl_status session_open(struct session *session, const struct ctl *ctl, uns
 
         *session = (struct session){.server = ctl->server ? ctl->server : "kcopyd"};
         rc = kcopy_client_create(ctl->server, pages, &session->client, message, sizeof(message));
-        return rc < 0 ? no_server(session, message) : CTL_DONE;
+        return rc < 0 ? no_server(session, rc, message) : CTL_DONE;
 }
 
 enum ctl_status session_open_private(struct session *session, const struct ctl *ctl, unsigned pages)
@@ -85,7 +87,7 @@ enum ctl_status session_open_private(struct session *session, const struct ctl *
                 return CTL_NO_SERVER;
         }
         rc = kcopy_client_create_fd(pair[0], pages, &session->client, message, sizeof(message));
-        return rc < 0 ? no_server(session, message) : CTL_DONE;
+        return rc < 0 ? no_server(session, rc, message) : CTL_DONE;
 }
 
 void session_report_lost(struct session *session, const char *reason)

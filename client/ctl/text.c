@@ -35,6 +35,13 @@ void text_before_error(void (*before)(void))
         before_error = before;
 }
 
+static bool ends_in_colon(const char *text)
+{
+        size_t bytes = strlen(text);
+
+        return bytes && text[bytes - 1] == ':';
+}
+
 void text_error(const char *subject, const char *format, ...)
 {
         char reason[TEXT_ESCAPED_BYTES], escaped[TEXT_ESCAPED_BYTES];
@@ -45,7 +52,8 @@ void text_error(const char *subject, const char *format, ...)
         va_start(args, format);
         vsnprintf(reason, sizeof(reason), format, args);
         va_end(args);
-        fprintf(stderr, "kcopyctl: %s: ", text_escape(subject, escaped));
+        /* "null:" has a colon of its own */
+        fprintf(stderr, "kcopyctl: %s%s ", text_escape(subject, escaped), ends_in_colon(subject) ? "" : ":");
         fprintf(stderr, "%s\n", text_escape(reason, escaped));
 }
 
@@ -53,8 +61,12 @@ const char *text_without_subject(const char *message, const char *subject)
 {
         size_t bytes = subject ? strlen(subject) : 0;
 
-        if (bytes && strncmp(message, subject, bytes) == 0 && strncmp(message + bytes, ": ", 2) == 0)
+        if (!bytes || strncmp(message, subject, bytes) != 0)
+                return message;
+        if (strncmp(message + bytes, ": ", 2) == 0)
                 return message + bytes + 2;
+        if (ends_in_colon(subject) && message[bytes] == ' ')
+                return message + bytes + 1;
         return message;
 }
 

@@ -59,9 +59,7 @@ static void on_end(int read_err, uint64_t write_err, void *context, const struct
                 else
                         session_report_lost(&run->session, result->refusal.message);
         }
-        /* a summary in words and JSON do not mix on standard output */
-        if (!run->ctl->json || run->status != CTL_DONE)
-                report_print(&run->report, read_err, write_err, result);
+        report_print(&run->report, read_err, write_err, result);
         if (run->ctl->json)
                 json_line(json_completion(run->transfer->zero ? NULL : run->transfer->from.device,
                     run->transfer->to_devices, read_err, write_err, result));
@@ -126,7 +124,8 @@ static void wait_for_end(struct run *run)
                         give_up_ms = now_ms() + CANCEL_PATIENCE_MS;
                         kcopy_cancel(run->session.client, run->ticket);
                         if (run->progress.mode != PROGRESS_NONE)
-                                text_error("cancelling", "again leaves at once");
+                                text_error("interrupted",
+                                    "the job is being cancelled; a second Ctrl-C leaves at once");
                 }
         }
 }
@@ -136,6 +135,7 @@ static enum ctl_status carry_out(const struct ctl *ctl, const struct transfer *t
         struct run run = {.ctl = ctl,
             .transfer = transfer,
             .report = {.zero = transfer->zero,
+                .json = ctl->json,
                 .want_durable = !(transfer->options.flags & KCOPY_NO_FLUSH),
                 .from = transfer->from.device,
                 .to = transfer->to_devices}};

@@ -2,6 +2,7 @@
 #include "ctl/transfer_args.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,10 +30,15 @@ static const struct argp_option OPTIONS[] = {
 /* Index of `arg` in a NULL-terminated list, or -1 with argp_error said. */
 static int choose(struct argp_state *state, const char *option, const char *arg, const char *const *words)
 {
+        char list[64] = "";
+        size_t n = 0;
+
         for (int i = 0; words[i]; i++)
                 if (strcmp(words[i], arg) == 0)
                         return i;
-        argp_error(state, "--%s: %s is none of its words", option, arg);
+        for (int i = 0; words[i]; i++)
+                n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", i ? ", " : "", words[i]);
+        argp_error(state, "--%s: %s is none of %s", option, arg, list);
         return -1;
 }
 
@@ -88,7 +94,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
                 return 0;
         case KEY_TIMEOUT:
                 if (!units_parse_seconds_ms(arg, &options->timeout_ms)) {
-                        argp_error(state, "--timeout: %s is no number of seconds", arg);
+                        argp_error(state, "--timeout: %s is no number of seconds above 0", arg);
                         return EINVAL;
                 }
                 return 0;

@@ -4,11 +4,19 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "ctl/ctl.h"
 #include "ctl/captive.h"
 
-enum { KEY_HELP = '?', KEY_USAGE = -3, KEY_VERSION = 'V' };
+enum { KEY_HELP = '?', KEY_USAGE = -3, KEY_VERSION = 'V', KEY_SERVER = 's', KEY_JSON = 'j' };
+
+static struct ctl *common;
+
+void usage_init(struct ctl *ctl)
+{
+        common = ctl;
+}
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
@@ -22,12 +30,25 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         case KEY_VERSION:
                 puts("kcopyctl " KCOPY_VERSION);
                 exit(CTL_DONE);
+        case KEY_SERVER:
+                if (strncmp(arg, "unix:", 5) != 0 && strncmp(arg, "tcp:", 4) != 0) {
+                        argp_error(state, "--server: %s is neither unix:PATH nor tcp:HOST:PORT", arg);
+                        return EINVAL;
+                }
+                common->server = arg;
+                return 0;
+        case KEY_JSON:
+                common->json = true;
+                return 0;
         default:
                 return ARGP_ERR_UNKNOWN;
         }
 }
 
 static const struct argp_option OPTIONS[] = {
+    {"server", KEY_SERVER, "unix:PATH|tcp:HOST:PORT", 0,
+        "The server to use ($KCOPYD_SERVER); without it copy and zero start a private one", -2},
+    {"json", KEY_JSON, NULL, 0, "Results and events as JSON lines", -2},
     {"help", KEY_HELP, NULL, 0, "Print this and leave", -1},
     {"usage", KEY_USAGE, NULL, 0, "Print a short usage and leave", 0},
     {"version", KEY_VERSION, NULL, 0, "Print the version and leave", 0},

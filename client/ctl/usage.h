@@ -8,7 +8,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "ctl/ctl.h"
+
 extern const struct argp usage_argp;
+
+/* Where --server and --json go, which may stand before the command or behind it. */
+void usage_init(struct ctl *ctl);
 
 /* Parse; returns only if there was no mistake. `in_order`: stop at the first argument that is no option. */
 void usage_parse(const struct argp *argp, int argc, char **argv, bool in_order, int *ret_next, void *input);

@@ -48,6 +48,24 @@ static void ended(struct watching *watching, const struct report *report, bool r
                 watching->status = status;
 }
 
+/* What is known of a job's destinations; `add`: a place to note it. */
+static struct progress_over *parts_of(struct watching *watching, uint64_t job, bool add)
+{
+        static struct progress_over none;
+        const unsigned n_max = sizeof(watching->parts) / sizeof(watching->parts[0]);
+        unsigned i;
+
+        for (i = 0; i < n_max && i < watching->n_parts; i++)
+                if (watching->parts[i].job == job)
+                        return &watching->parts[i].over;
+        if (!add)
+                return &none;
+        i = watching->n_parts++ % n_max;
+        watching->parts[i].job = job;
+        watching->parts[i].over = (struct progress_over){0};
+        return &watching->parts[i].over;
+}
+
 static void on_event(void *opaque, const struct kcopy_event *event)
 {
         struct watching *watching = opaque;
@@ -72,12 +90,14 @@ static void on_event(void *opaque, const struct kcopy_event *event)
         if (watching->ctl->json) {
                 json_line(json_event(event, NULL));
         } else if (event->type == KCOPY_EVENT_PROGRESS) {
-                progress_line(event, "", 0, line);
+                progress_line(event, parts_of(watching, event->job, false), "", 0, line);
                 printf("job %" PRIu64 ": %s\n", event->job, line);
         } else if (event->type == KCOPY_EVENT_STATE) {
                 printf("job %" PRIu64 ": %s%s%s\n", event->job, text_state(event->state),
                     event->reason[0] ? ": " : "", text_escape(event->reason, reason));
         } else if (event->type == KCOPY_EVENT_DESTINATION) {
+                progress_destination_over(
+                    parts_of(watching, event->job, true), event->index, event->destination);
                 printf("job %" PRIu64 ": destination %u %s\n", event->job, event->index,
                     event->destination->error.error_class == KCOPY_CLASS_NONE ? "is done" : "has failed");
         }
@@ -90,8 +110,12 @@ static void on_job(void *opaque, const struct kcopy_job_info *job)
         struct watching *watching = opaque;
         const char *to[KCOPY_DESTINATIONS_MAX] = {NULL};
 
-        for (unsigned i = 0; i < job->n_destinations; i++)
+        for (unsigned i = 0; i < job->n_destinations; i++) {
                 to[i] = job->destinations[i].device;
+                if (job->destinations[i].done && !job->result) /* before we watched */
+                        progress_destination_over(
+                            parts_of(watching, job->job, true), i, &job->destinations[i].result);
+        }
         if (job->result)
                 ended(watching,
                     &(struct report){
@@ -140,8 +164,12 @@ enum ctl_status watching_run(struct watching *watching, unsigned progress_interv
         watching->n_left = ids->n;
         kcopy_on_event(client, on_event, watching);
         rc = kcopy_watch(client, ids->n, ids->items, progress_interval_ms);
-        if (rc < 0)
-                return session_failed(watching->session, rc, "watch");
+        if (rc < 0) {
+                char subject[40];
+
+                snprintf(subject, sizeof(subject), "job %" PRIu64, ids->n ? ids->items[0] : 0);
+                return session_failed(watching->session, rc, ids->n == 1 ? subject : NULL);
+        }
         watching->news = true; /* those that have ended already */
         while (watching->n_left || ids->n == 0) {
                 if (watching->news) {

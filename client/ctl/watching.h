@@ -5,6 +5,7 @@
 #define CTL_WATCHING_H
 
 #include "ctl/ids.h"
+#include "ctl/progress.h"
 #include "ctl/session.h"
 
 struct watching {
@@ -17,6 +18,12 @@ struct watching {
         bool ended[256];   /* by index in ids */
         uint64_t over[64]; /* all are watched: those that have ended, to be asked about */
         unsigned n_over;
+        /* of which destinations are known to be over before their job; the latest jobs' */
+        struct {
+                uint64_t job;
+                struct progress_over over;
+        } parts[64];
+        unsigned n_parts;       /* ever noted: the next goes to this, modulo */
         enum ctl_status status; /* the worst of the jobs' */
 };
 

@@ -391,11 +391,11 @@ static void on_close_timer(struct kc_timer *timer)
         kc_list_for_each (pos, &engine->running) {
                 const struct job *job = kc_list_entry(pos, struct job, running_node);
 
-                kc_log_error("copy", "job is stuck at shutdown job=%llu", (unsigned long long)job->id);
+                kc_log_warning("copy", "job is stuck at shutdown job=%llu", (unsigned long long)job->id);
                 n_stuck++;
         }
         kc_list_for_each (pos, &engine->devices) {
-                kc_log_error("copy", "device is stuck at shutdown device=%s",
+                kc_log_warning("copy", "device is stuck at shutdown device=%s",
                     kc_list_entry(pos, struct device, node)->name);
                 n_stuck++;
         }

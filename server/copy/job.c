@@ -238,6 +238,7 @@ void job_restart(struct job *job)
         job->legs_posted = job->legs_late = 0;
         kc_sm_move(&job->sm, JOB_WAITING);
         job->engine->n_waiting++;
+        job_emit_state(job);
         /* Handles may have been closed meanwhile; the jobs that use them go on. */
         for (unsigned i = 0; i < job_n_ends(job); i++)
                 if (job->ends[i].device && !job->ends[i].name)

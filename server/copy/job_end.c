@@ -63,6 +63,33 @@ static void leave_client(struct job *job)
         client_check_closed(client);
 }
 
+/* Only what may still be written stays locked. */
+static void keep_adrift_locked(struct job *job)
+{
+        struct lock_range keep[KC_DESTINATIONS_MAX];
+        unsigned n_keep = 0;
+        const struct lock_range *range = job->ranges;
+
+        for (unsigned i = 0; i < job_n_ends(job); i++) {
+                const struct run_held *held = i > 0 ? &job->run->held[i - 1] : NULL;
+                const struct job_ends *end = &job->ends[i];
+
+                if (!end->pinned)
+                        continue;
+                if (held && (held->whole || held->end_bytes > 0))
+                        keep[n_keep++] = *range;
+                if (held && !held->whole && held->end_bytes > 0) {
+                        uint64_t base_bytes = end->pinned->info.identity.base_bytes + end->region.start_bytes;
+
+                        keep[n_keep - 1].start_bytes = base_bytes + held->start_bytes;
+                        if (held->end_bytes < job->length_bytes) /* else the rounded end stays */
+                                keep[n_keep - 1].end_bytes = base_bytes + held->end_bytes;
+                }
+                range++;
+        }
+        lock_set_keep(job->engine->locks, &job->locks, keep, n_keep);
+}
+
 static void complete(struct job *job)
 {
         struct engine *engine = job->engine;
@@ -80,10 +107,12 @@ static void complete(struct job *job)
         engine->history_bytes += job_bytes(job);
         emit_completion(job);
         client->n_jobs--;
-        if (!job->run)
+        if (!job->run) {
                 leave_client(job);
-        else
+        } else {
+                keep_adrift_locked(job); /* not before the terminal event, either */
                 client_check_closed(client);
+        }
         engine_prune_history(engine);
 }
 
@@ -241,33 +270,6 @@ static void retire_devices(struct job *job, bool stuck)
         }
 }
 
-/* Only what may still be written stays locked. */
-static void keep_adrift_locked(struct job *job)
-{
-        struct lock_range keep[KC_DESTINATIONS_MAX];
-        unsigned n_keep = 0;
-        const struct lock_range *range = job->ranges;
-
-        for (unsigned i = 0; i < job_n_ends(job); i++) {
-                const struct run_held *held = i > 0 ? &job->run->held[i - 1] : NULL;
-                const struct job_ends *end = &job->ends[i];
-
-                if (!end->device)
-                        continue;
-                if (held && (held->whole || held->end_bytes > 0))
-                        keep[n_keep++] = *range;
-                if (held && !held->whole && held->end_bytes > 0) {
-                        uint64_t base_bytes = end->device->info.identity.base_bytes + end->region.start_bytes;
-
-                        keep[n_keep - 1].start_bytes = base_bytes + held->start_bytes;
-                        if (held->end_bytes < job->length_bytes) /* else the rounded end stays */
-                                keep[n_keep - 1].end_bytes = base_bytes + held->end_bytes;
-                }
-                range++;
-        }
-        lock_set_keep(job->engine->locks, &job->locks, keep, n_keep);
-}
-
 /* A flush of one job is final for all jobs' writes to that device, also of those that asked for no flush. */
 static void doubt_unflushed_writes(struct job *job)
 {
@@ -304,7 +306,6 @@ void job_on_run_done(struct kc_actor *actor, struct kc_msg *msg)
                 check_run_gone(job);
                 return;
         }
-        keep_adrift_locked(job);
         job->closing_device = 0;
         job->letting_go = true;
         let_go(job);

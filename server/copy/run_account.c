@@ -279,19 +279,24 @@ void run_snapshot_return(struct run *run)
 
 void run_snapshot(struct run *run)
 {
-        uint64_t now_ns = kc_actor_now_ns(run->home), span_ns = now_ns - run->progress_ns, done_bytes = 0;
+        uint64_t now_ns = kc_actor_now_ns(run->home), span_ns = now_ns - run->progress_ns;
+        uint64_t done_bytes = UINT64_MAX; /* of the one that will be last: it decides the time that is left */
 
         if (run->snapshot.posted || run->done_posted)
                 return;
         run->snapshot_wanted = false;
         for (unsigned d = 0; d < run->facts.n_to; d++) {
                 struct job_destination_result *out = &run->snapshot.destinations[d];
+                uint64_t bytes;
 
                 run_fill_destination(run, d, out);
-                if (out->ledger.copied + out->ledger.zeroed + out->ledger.skipped > done_bytes)
-                        done_bytes = out->ledger.copied + out->ledger.zeroed + out->ledger.skipped;
+                bytes = out->ledger.copied + out->ledger.zeroed + out->ledger.skipped;
+                if (!out->done && bytes < done_bytes)
+                        done_bytes = bytes;
         }
-        if (span_ns >= 50000000ull && done_bytes >= run->progress_done_bytes) {
+        if (done_bytes < run->progress_done_bytes) /* another one is last now */
+                run->progress_done_bytes = done_bytes;
+        else if (span_ns >= 50000000ull && done_bytes != UINT64_MAX) {
                 double rate = (double)(done_bytes - run->progress_done_bytes) * 1e9 / (double)span_ns;
                 double old = (double)run->snapshot.rate_bytes_per_s;
 

@@ -99,6 +99,15 @@ void run_maybe_copy(struct run *run)
         }
 }
 
+/* Whatever the policy: nothing that comes later could succeed. */
+static void resize_failed(struct run *run, unsigned d, int status, enum kc_class class)
+{
+        run_dest_failed(run, d, status, class, RUN_NO_PLACE,
+            class == KC_CLASS_TRANSPORT || class == KC_CLASS_TIMEOUT, "could not be made the right size");
+        if (run_going(run))
+                run_drop(run, d);
+}
+
 static void on_resized(struct io_req *req)
 {
         struct run_dest *dest = kc_container_of(req, struct run_dest, resize_req);
@@ -107,9 +116,8 @@ static void on_resized(struct io_req *req)
 
         dest->resizing = false;
         run->n_resizing--;
-        if (req->status < 0 && !run->done_posted)
-                run_dest_failed(
-                    run, d, req->status, req->class, RUN_NO_PLACE, false, "could not be made the right size");
+        if (req->status < 0 && !run->done_posted && !dest->dropped)
+                resize_failed(run, d, req->status, req->class);
         run_work(run);
 }
 
@@ -124,9 +132,7 @@ void run_check_resizes(struct run *run, uint64_t now_ns)
         for (unsigned d = 0; d < run->facts.n_to; d++) {
                 if (!run->dests[d].resizing || run->dests[d].dropped)
                         continue;
-                run_dest_failed(run, d, -ETIMEDOUT, KC_CLASS_TIMEOUT, RUN_NO_PLACE, true,
-                    "could not be made the right size");
-                run_drop(run, d);
+                resize_failed(run, d, -ETIMEDOUT, KC_CLASS_TIMEOUT);
         }
 }
 
@@ -145,8 +151,7 @@ static void resize(struct run *run)
                 dest->resize_req.on_done = on_resized;
                 rc = endpoint_submit(run->leg->endpoints[1 + d].endpoint, &dest->resize_req);
                 if (rc < 0) {
-                        run_dest_failed(run, d, rc, kc_class_of_errno(rc), RUN_NO_PLACE, true,
-                            "could not be made the right size");
+                        resize_failed(run, d, rc, kc_class_of_errno(rc));
                         continue;
                 }
                 dest->resizing = true;

@@ -7,13 +7,16 @@
 #include <string.h>
 #include <sys/random.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "daemon/daemon.h"
 #include "daemon/state.h"
+#include "io/provider.h"
 
 #define STATUS_USAGE 2
 #define POOL_THREADS "32"
+#define HELPERS_MS 2000 /* how long the end waits for a TLS connect that was given up */
 
 static int start_control(struct daemon *daemon, struct kc_error *err)
 {
@@ -229,6 +232,10 @@ static int serve(struct daemon *daemon)
         uv_run(&daemon->loop, UV_RUN_DEFAULT);
         r = uv_loop_close(&daemon->loop);
         assert(r == 0);
+        if (!provider_helpers_ended(HELPERS_MS)) {
+                kc_log_warning("daemon", "a TLS connect is stuck at shutdown: left behind");
+                _exit(daemon->failed ? EXIT_FAILURE : EXIT_SUCCESS);
+        }
         return daemon->failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

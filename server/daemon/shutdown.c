@@ -14,7 +14,7 @@
 #define NS_PER_S UINT64_C(1000000000)
 #define HANGUP_NS (5 * NS_PER_S) /* beyond cancel_grace: last words, and clients to be closed */
 #define ENGINE_NS (10 * NS_PER_S)
-#define ENGINE_PRIVATE_NS (2 * NS_PER_S) /* nobody is served after: quarantine can be left to the kernel */
+#define ENGINE_PRIVATE_NS (NS_PER_S / 4) /* nobody is served after: quarantine can be left to the kernel */
 #define LANES_NS (5 * NS_PER_S)
 
 static void set_deadline(struct daemon *daemon, uint64_t in_ns)

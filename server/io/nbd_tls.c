@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "io/nbd_error.h"
@@ -143,6 +144,41 @@ static int connect_blocking(struct nbd_tls *tls)
         return 0;
 }
 
+/* How many threads run, in the whole process: exit() takes GnuTLS apart under one that is still in it. */
+static struct {
+        pthread_mutex_t lock;
+        pthread_cond_t changed;
+        unsigned n;
+} helpers = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+static void count_helpers(int by)
+{
+        pthread_mutex_lock(&helpers.lock);
+        helpers.n += (unsigned)by;
+        pthread_cond_broadcast(&helpers.changed);
+        pthread_mutex_unlock(&helpers.lock);
+}
+
+bool nbd_tls_wait_idle(unsigned timeout_ms)
+{
+        struct timespec until;
+        bool idle;
+
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += timeout_ms / 1000;
+        until.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+        if (until.tv_nsec >= 1000000000) {
+                until.tv_sec++;
+                until.tv_nsec -= 1000000000;
+        }
+        pthread_mutex_lock(&helpers.lock);
+        while (helpers.n > 0 && pthread_cond_timedwait(&helpers.changed, &helpers.lock, &until) == 0)
+                ;
+        idle = helpers.n == 0;
+        pthread_mutex_unlock(&helpers.lock);
+        return idle;
+}
+
 static void *tls_thread(void *arg)
 {
         struct nbd_tls *tls = arg;
@@ -162,6 +198,7 @@ static void *tls_thread(void *arg)
         pthread_mutex_unlock(&tls->lock);
         if (discard)
                 tls_free(tls);
+        count_helpers(-1);
         return NULL;
 }
 
@@ -178,7 +215,10 @@ static int start_thread(struct nbd_tls *tls)
         pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
         sigfillset(&all); /* signals are the main loop's */
         pthread_sigmask(SIG_SETMASK, &all, &before);
+        count_helpers(1);
         result = -pthread_create(&thread, &attributes, tls_thread, tls);
+        if (result < 0)
+                count_helpers(-1);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         pthread_attr_destroy(&attributes);
         return result;

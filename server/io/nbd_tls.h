@@ -24,5 +24,8 @@ typedef void nbd_tls_on_connected(void *arg, struct nbd_handle *handle, const st
 int nbd_tls_start(struct nbd_context *context, const char *device, nbd_tls_on_connected *on_connected,
     void *arg, struct nbd_tls **ret_tls);
 void nbd_tls_cancel(struct nbd_tls *tls);
+/* Any thread, before the process ends: wait until no helper thread runs any more, in all lanes. False: one
+ * still does (its resolver hangs): then only _exit is safe. */
+bool nbd_tls_wait_idle(unsigned timeout_ms);
 
 #endif

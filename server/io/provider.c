@@ -9,6 +9,7 @@
 #include "io/file_io.h"
 #include "io/file_open.h"
 #include "io/nbd.h"
+#include "io/nbd_tls.h"
 #include "io/null.h"
 
 #define SUBJECT_MAX_BYTES 120
@@ -178,4 +179,9 @@ void provider_close(struct io_provider *io_provider, void (*on_closed)(void *arg
 const char *provider_local_io_name(const struct io_provider *io_provider)
 {
         return ((const struct provider *)io_provider)->file_io->ops->name;
+}
+
+bool provider_helpers_ended(unsigned timeout_ms)
+{
+        return nbd_tls_wait_idle(timeout_ms);
 }

@@ -29,6 +29,9 @@ int provider_new(struct kc_actor_uv *actor, const struct provider_config *config
     struct io_provider **ret_provider, struct kc_error *err);
 /* Asynchronous; on_closed comes last, never inside the call; then the provider's memory is gone. */
 void provider_close(struct io_provider *provider, void (*on_closed)(void *arg), void *arg);
+/* After all providers are closed, before the process ends: false if a helper thread could not be waited for,
+ * and the process has to leave with _exit. */
+bool provider_helpers_ended(unsigned timeout_ms);
 /* "io_uring" or "threads": what local devices use, for `kcopyctl info` and the log. */
 const char *provider_local_io_name(const struct io_provider *provider);
 

@@ -37,6 +37,7 @@
 #include "base/actor_uv.h"
 #include "base/log.h"
 #include "io/nbd_context.h"
+#include "io/nbd_tls.h"
 
 #define NBD_FIXTURE_SERVERS_MAX 8
 #define NBD_FIXTURE_LIMIT_MS 20000

@@ -146,17 +146,6 @@ static void check_end_state(
                 fail_job(checker, job, "write_err has bits beyond the destinations", result->write_err);
 }
 
-/* A job that ends while answers are out lets go of what they do not concern. */
-static bool something_out(const struct check_job *job)
-{
-        const struct device *from = job->from.device;
-
-        for (unsigned k = 0; from && k < from->n_ops; k++)
-                if (from->ops[k]->settled_moment == 0)
-                        return true;
-        return false;
-}
-
 static void end_job(struct checker *checker, struct check_job *job, const struct job_result *result)
 {
         if (job->state == CHECK_TERMINAL) {
@@ -167,8 +156,6 @@ static void end_job(struct checker *checker, struct check_job *job, const struct
         job->end = result->state;
         job->end_ns = checker->world->now_ns;
         job->read_err = result->read_err;
-        if (job->overtaken && job->end == JOB_COMPLETED && !something_out(job))
-                fail_job(checker, job, "another job had its regions before it was complete", 0);
         job->source_error = result->source_error.error;
         job->durable = result->durable;
         job->write_err = result->write_err;
@@ -246,11 +233,12 @@ static void state_changed(struct checker *checker, struct check_job *job, enum j
 {
         job->running = state == JOB_RUNNING || state == JOB_DRAINING;
         for (unsigned j = 0; state == JOB_RUNNING && j < checker->n_jobs; j++) {
-                struct check_job *other = &checker->jobs[j];
+                const struct check_job *other = &checker->jobs[j];
 
                 if (other != job && check_live(other) && other->running &&
                     (conflict(job, other) || conflict(other, job)) && has_begun(other))
-                        other->overtaken = true;
+                        fail_job(
+                            checker, job, "runs before the end of the job that holds its regions", other->id);
         }
 }
 

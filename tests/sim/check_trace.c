@@ -63,10 +63,9 @@ static bool in_sectors(const struct check_job *job, const struct check_region *t
 
 static bool wrote_zeroes(const struct device_op *op, uint64_t start_bytes, uint64_t end_bytes)
 {
-        for (uint64_t at = start_bytes; at < end_bytes; at++)
-                if (op->data[at - op->offset_bytes] != 0)
-                        return false;
-        return true;
+        const unsigned char *at = op->data + (start_bytes - op->offset_bytes);
+
+        return at[0] == 0 && memcmp(at, at + 1, end_bytes - start_bytes - 1) == 0;
 }
 
 static void note_unit(const struct units *units, const struct check_region *to, const struct device_op *op,
@@ -76,7 +75,8 @@ static void note_unit(const struct units *units, const struct check_region *to, 
 
         if (end > units->length_bytes)
                 end = units->length_bytes;
-        if (flags & UNIT_WRITTEN && wrote_zeroes(op, to->start_bytes + start, to->start_bytes + end))
+        if (flags & UNIT_WRITTEN && !(units->flags[unit] & UNIT_NULLED) &&
+            wrote_zeroes(op, to->start_bytes + start, to->start_bytes + end))
                 flags |= UNIT_NULLED;
         units->flags[unit] = (unsigned char)(units->flags[unit] | flags);
 }

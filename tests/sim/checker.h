@@ -38,8 +38,7 @@ struct check_job {
         uint64_t length_bytes;
         bool expect_accepted, expect_completed; /* by construction */
         bool cancel_asked;
-        bool running;   /* as the last state event said */
-        bool overtaken; /* a job that conflicts began before the end of this one */
+        bool running;                                 /* as the last state event said */
         uint64_t destination_done_ns[CHECKER_TO_MAX]; /* 0: not told */
         /* the terminal event */
         enum job_state end;

@@ -135,7 +135,7 @@ static void test_previews_of_overlaps(void **state)
 
 /* ---- text */
 
-static void test_control_characters_are_escaped(void **state)
+static void test_words_are_escaped_and_said_once(void **state)
 {
         char escaped[TEXT_ESCAPED_BYTES], *endless = malloc(10000);
 
@@ -149,9 +149,14 @@ static void test_control_characters_are_escaped(void **state)
         endless[9999] = '\0';
         assert_true(strlen(text_escape(endless, escaped)) < TEXT_ESCAPED_BYTES);
         free(endless);
+        assert_string_equal(text_without_subject("/a: is gone", "/a"), "is gone");
+        assert_string_equal(text_without_subject("/ab: is gone", "/a"), "/ab: is gone");
+        assert_string_equal(text_without_subject("null: is one", "null:"), "is one");
 }
 
 /* ---- progress */
+
+static const struct progress_over NONE;
 
 static void test_the_progress_line_fits_every_terminal(void **state)
 {
@@ -163,17 +168,17 @@ static void test_the_progress_line_fits_every_terminal(void **state)
             .done_bytes = done};
         char line[PROGRESS_LINE_BYTES];
 
-        progress_line(&event, "", 100, line);
+        progress_line(&event, &NONE, "", 100, line);
         assert_string_equal(line,
             " 39% [==========>                   ] 400 MiB / 1.0 GiB  100 MiB/s  0:07 left "
             " #0 is 100 MiB behind");
-        progress_line(&event, "", 40, line);
+        progress_line(&event, &NONE, "", 40, line);
         assert_string_equal(line, " 39%  400 MiB / 1.0 GiB  100 MiB/s");
-        progress_line(&event, "stalled on x since 5 s", 0, line);
+        progress_line(&event, &NONE, "stalled on x since 5 s", 0, line);
         assert_string_equal(
             line, "39% 400 MiB / 1.0 GiB  100 MiB/s  stalled on x since 5 s  #0 is 100 MiB behind");
         for (unsigned columns = 1; columns < PROGRESS_LINE_BYTES; columns++) {
-                progress_line(&event, "", columns, line);
+                progress_line(&event, &NONE, "", columns, line);
                 assert_true(strlen(line) < columns);
         }
 }
@@ -187,14 +192,86 @@ static void test_a_hundred_percent_is_for_everything_only(void **state)
 
         event.length_bytes = 1000000;
         done[0] = 999999;
-        progress_line(&event, "", 60, line);
+        progress_line(&event, &NONE, "", 60, line);
         assert_memory_equal(line, " 99%", 4);
         done[0] = 1000000;
-        progress_line(&event, "", 60, line);
+        progress_line(&event, &NONE, "", 60, line);
         assert_memory_equal(line, "100%", 4);
         event.length_bytes = done[0] = 0; /* an empty job is done */
-        progress_line(&event, "", 60, line);
+        progress_line(&event, &NONE, "", 60, line);
         assert_memory_equal(line, "100%", 4);
+}
+
+static void test_destinations_that_are_over_are_not_behind(void **state)
+{
+        uint64_t done[] = {400u << 20, 6u << 20, 500u << 20};
+        struct kcopy_event event = {.length_bytes = 1u << 30, .n_destinations = 3, .done_bytes = done};
+        const struct kcopy_destination_result good = {.durable = true},
+                                              bad = {.error.error_class = KCOPY_CLASS_MEDIA};
+        struct progress_over over = {0};
+        char line[PROGRESS_LINE_BYTES];
+
+        progress_line(&event, &over, "", 0, line);
+        assert_string_equal(line, "0% 6.0 MiB / 1.0 GiB  0 B/s  #1 is 494 MiB behind");
+        progress_destination_over(&over, 1, &bad);
+        progress_line(&event, &over, "", 0, line);
+        assert_string_equal(line, "39% 400 MiB / 1.0 GiB  0 B/s  #0 is 100 MiB behind  1 failed");
+        done[2] = 1u << 30;
+        progress_destination_over(&over, 2, &good);
+        progress_line(&event, &over, "", 0, line);
+        assert_string_equal(line, "39% 400 MiB / 1.0 GiB  0 B/s  1 failed");
+        progress_destination_over(&over, 0, &bad);
+        progress_line(&event, &over, "", 0, line);
+        assert_string_equal(line, "100% 1.0 GiB / 1.0 GiB  0 B/s  2 failed");
+        over = (struct progress_over){.ended = 7, .failed = 7};
+        progress_line(&event, &over, "", 0, line);
+        assert_string_equal(line, "0% 6.0 MiB / 1.0 GiB  0 B/s  #1 is 1018 MiB behind  3 failed");
+}
+
+/* ---- reports */
+
+/* What report_print says on standard output. */
+static void check_summary(
+    enum kcopy_job_state state, bool json, bool read_err, uint64_t write_err, const char *expected)
+{
+        const struct kcopy_endpoint_error NO = {
+            .error_class = KCOPY_CLASS_MEDIA, .errno_name = "EIO", .message = "no"};
+        const struct kcopy_destination_result destinations[] = {
+            {.copied_bytes = 3u << 20, .zeroed_bytes = 1u << 20, .error = NO},
+            {.untouched_bytes = 4u << 20, .error = NO},
+            {.copied_bytes = 4u << 20, .durable = true, .error = NO},
+        };
+        const struct kcopy_result result = {.state = state,
+            .length_bytes = 4u << 20,
+            .elapsed_ms = 2000,
+            .source_error = NO,
+            .n_destinations = 3,
+            .destinations = destinations};
+        FILE *before = stdout;
+        char *text = NULL;
+        size_t bytes;
+
+        stdout = open_memstream(&text, &bytes);
+        report_print(&(struct report){.json = json}, read_err, write_err, &result);
+        fclose(stdout);
+        stdout = before;
+        assert_string_equal(text, expected);
+        free(text);
+}
+
+static void test_the_summary_is_of_the_complete_destinations(void **state)
+{
+        check_summary(KCOPY_COMPLETED, false, false, 0,
+            "copied 4.0 MiB in 2.00 s (2.0 MiB/s) to 3 destinations, 1.0 MiB of it zeroes; not flushed\n");
+        check_summary(KCOPY_FAILED, false, false, 2,
+            "copied 4.0 MiB in 2.00 s (2.0 MiB/s) to 2 of 3 destinations, 1.0 MiB of it zeroes; not "
+            "flushed\n");
+        check_summary(KCOPY_FAILED, false, false, 3,
+            "copied 4.0 MiB in 2.00 s (2.0 MiB/s) to 1 of 3 destinations; durable\n");
+        check_summary(KCOPY_FAILED, false, false, 7, "");
+        check_summary(KCOPY_FAILED, false, true, 2, "");
+        check_summary(KCOPY_CANCELLED, false, false, 2, "");
+        check_summary(KCOPY_FAILED, true, false, 2, ""); /* JSON's */
 }
 
 /* ---- statuses */
@@ -307,9 +384,11 @@ int main(void)
             cmocka_unit_test(test_previews_of_sources),
             cmocka_unit_test(test_previews_of_destinations),
             cmocka_unit_test(test_previews_of_overlaps),
-            cmocka_unit_test(test_control_characters_are_escaped),
+            cmocka_unit_test(test_words_are_escaped_and_said_once),
             cmocka_unit_test(test_the_progress_line_fits_every_terminal),
             cmocka_unit_test(test_a_hundred_percent_is_for_everything_only),
+            cmocka_unit_test(test_destinations_that_are_over_are_not_behind),
+            cmocka_unit_test(test_the_summary_is_of_the_complete_destinations),
             cmocka_unit_test(test_the_status_says_how_it_ended),
             cmocka_unit_test(test_the_completion_line_is_as_documented),
             cmocka_unit_test(test_refused_and_lost_lines),
