@@ -204,7 +204,8 @@ static void view(const struct job *job, struct engine_job_view *ret_view)
             .spec = job->spec,
             .length_bytes = job->length_bytes,
             .elapsed_ns = terminal ? job->result->elapsed_ns : now_ns - job->accepted_ns,
-            .destinations = terminal ? job->result->destinations : job->view,
+            /* from the run's end on the result, also while devices are still let go of */
+            .destinations = job->result ? job->result->destinations : job->view,
             .result = terminal ? job->result : NULL,
         };
 }

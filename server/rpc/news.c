@@ -68,7 +68,7 @@ void news_send(struct session *session, const struct engine_job_view *view, stru
         if (said.state)
                 SEND(session, state_change, STATE_CHANGE, encode_state(build, view));
         for (unsigned i = 0; i < view->spec->n_to; i++) {
-                if (said.destinations & UINT64_C(1) << i)
+                if (view->destinations && said.destinations & UINT64_C(1) << i)
                         send_destination(session, view, i);
         }
         kc_budget_reset(build);

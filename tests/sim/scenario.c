@@ -345,6 +345,23 @@ void scenario_start(struct scenario *s)
 
 /* ---- running */
 
+/* Who asks about a job at any moment after it has begun is told of its destinations. */
+#define VIEWED_JOBS_MAX 16
+
+static void check_views(struct scenario *s)
+{
+        struct engine_job_view view;
+
+        for (unsigned i = 0; i < s->n_jobs && s->n_jobs <= VIEWED_JOBS_MAX; i++) {
+                const struct check_job *check = s->jobs[i].check;
+
+                if (check && check->id != 0 && engine_job_get(s->engine, check->id, &view) == 0 &&
+                    view.state != JOB_WAITING && view.destinations == NULL)
+                        world_fail(&s->world, "job %u: in state %u without a word of its destinations", i,
+                            view.state);
+        }
+}
+
 bool scenario_run(struct scenario *s, bool (*done)(struct scenario *scenario), const char *what)
 {
         uint64_t limit_ns = s->world.now_ns + HORIZON_NS, limit_step = s->world.step + SCENARIO_STEPS_MAX;
@@ -353,6 +370,7 @@ bool scenario_run(struct scenario *s, bool (*done)(struct scenario *scenario), c
         while (!s->world.failed && !done(s)) {
                 bool alive = world_step(&s->world);
 
+                check_views(s);
                 if (alive && s->world.now_ns < limit_ns && s->world.step < limit_step)
                         continue;
                 world_describe(&s->world, queued, sizeof queued);
