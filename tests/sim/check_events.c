@@ -54,6 +54,15 @@ static void check_contents(struct checker *checker, const struct check_job *job,
         }
 }
 
+/* A descriptor cannot be closed under a command that is out: an earlier job's, ended but not drained. */
+static bool answers_are_out(const struct device *device)
+{
+        for (unsigned i = 0; i < device->n_ops; i++)
+                if (device->ops[i]->settled_moment == 0)
+                        return true;
+        return false;
+}
+
 /* A local descriptor for writing is closed before the completion is sent. */
 static void check_let_go(struct checker *checker, const struct check_job *job, unsigned i)
 {
@@ -61,7 +70,7 @@ static void check_let_go(struct checker *checker, const struct check_job *job, u
 
         /* of a job that failed or was cancelled, answers may still be out */
         if (job->end != JOB_COMPLETED || device == NULL || device->config.keep_idle_ms > 0 ||
-            device->n_open_write == 0)
+            device->n_open_write == 0 || answers_are_out(device))
                 return;
         for (unsigned j = 0; j < checker->n_jobs; j++)
                 for (unsigned k = 0; k < checker->jobs[j].n_to; k++)
