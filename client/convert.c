@@ -94,6 +94,19 @@ void convert_destination(
         ret_destination->untouched_bytes = ledger->untouched_bytes;
 }
 
+struct kcopy_planned_device convert_planned(const Kcopy__V1__PlannedDevice *planned)
+{
+        bool known = (int)planned->kind > 0 && (int)planned->kind <= KCOPY_DEVICE_NBD;
+
+        return (struct kcopy_planned_device){
+            .kind = known ? (enum kcopy_device_kind)planned->kind : KCOPY_DEVICE_OTHER,
+            .size_bytes = planned->size_bytes,
+            .size_after_bytes = planned->size_after_bytes,
+            .created = planned->created,
+            .mounted_for_writing = planned->mounted_for_writing,
+        };
+}
+
 bool convert_completion(const Kcopy__V1__Completion *message, struct convert_completion *ret_completion)
 {
         uint64_t seen = 0, failed = 0;

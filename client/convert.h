@@ -20,6 +20,8 @@ int convert_errno(const char *name, Kcopy__V1__ErrorClass error_class);
 void convert_destination(
     const Kcopy__V1__DestinationResult *message, struct kcopy_destination_result *ret_destination);
 
+struct kcopy_planned_device convert_planned(const Kcopy__V1__PlannedDevice *planned);
+
 struct convert_completion {
         struct kcopy_result result;
         struct kcopy_destination_result destinations[KC_DESTINATIONS_MAX];

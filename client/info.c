@@ -247,7 +247,8 @@ static int on_endpoint_list(struct request *request, const Kcopy__V1__ServerMess
                 visit->visit.endpoint(visit->opaque, &(struct kcopy_endpoint_info){.name = endpoint->name,
                                                          .device = endpoint->device,
                                                          .open = endpoint->open,
-                                                         .users = endpoint->users});
+                                                         .users = endpoint->users,
+                                                         .unnamed = endpoint->unnamed});
         }
         if (list->more && list->n_endpoints == 0)
                 return client_fail(

@@ -48,14 +48,18 @@ enum kcopy_flag {
         KCOPY_DESTINATION_IS_ZERO = 1 << 8, /* all destinations read as zeroes already */
         KCOPY_STRICT_ONCE =
             1 << 9, /* read every block once, even if a slow destination holds up the others */
+        /* Have the job judged as ever, and go no further: it ends as KCOPY_REFUSED or KCOPY_VALIDATED,
+         * nothing is created, written, locked or waited for. Not with kcopy_copy_many. A server that does not
+         * know it refuses the job. */
+        KCOPY_VALIDATE_ONLY = 1 << 10,
 };
 
 struct kcopy_options {              /* zeroed: the defaults */
         unsigned flags;             /* enum kcopy_flag */
         uint64_t zero_destinations; /* bit i: destination i reads as zeroes already */
-        uint64_t rate_bytes_per_s;
-        uint64_t timeout_ms;           /* of one command; 0: the server's default */
-        unsigned priority;             /* 0 … 7 */
+        uint64_t rate_bytes_per_s;  /* data per second and destination, at most; 0: no limit */
+        uint64_t timeout_ms;        /* of one command; 0: the server's default */
+        unsigned priority; /* 0 (the default) … 7: the job's share against this user's other jobs */
         unsigned progress_interval_ms; /* 0: no progress events */
 };
 
@@ -67,8 +71,9 @@ enum kcopy_job_state {
         KCOPY_COMPLETED = 5,
         KCOPY_FAILED = 6,
         KCOPY_CANCELLED = 7,
-        KCOPY_REFUSED = 8, /* the library's own: the server did not accept the job */
-        KCOPY_LOST = 9,    /* the library's own: the connection was lost, the outcome is not known */
+        KCOPY_REFUSED = 8,    /* the library's own: the server did not accept the job */
+        KCOPY_LOST = 9,       /* the library's own: the connection was lost, the outcome is not known */
+        KCOPY_VALIDATED = 10, /* the library's own: with KCOPY_VALIDATE_ONLY, it would have been accepted */
 };
 
 enum kcopy_class { /* as in the schema */
@@ -104,9 +109,31 @@ struct kcopy_destination_result {
         bool durable;
 };
 
+enum kcopy_device_kind { /* as in the schema */
+        KCOPY_DEVICE_OTHER = 0,
+        KCOPY_DEVICE_NULL = 1,
+        KCOPY_DEVICE_FILE = 2,
+        KCOPY_DEVICE_BLOCK = 3,
+        KCOPY_DEVICE_NBD = 4,
+};
+
+struct kcopy_planned_device { /* as the validation found it */
+        enum kcopy_device_kind kind;
+        uint64_t size_bytes;       /* 0: null:, or a file that does not exist */
+        uint64_t size_after_bytes; /* destinations: a file would be created, grown or cut to it */
+        bool created;              /* a file that the job would create */
+        bool mounted_for_writing;
+};
+
+struct kcopy_plan {
+        const struct kcopy_planned_device *source; /* NULL: zero */
+        unsigned n_destinations;
+        const struct kcopy_planned_device *destinations;
+};
+
 struct kcopy_result {
-        uint64_t job;               /* 0: refused */
-        enum kcopy_job_state state; /* completed, failed, cancelled, refused, lost */
+        uint64_t job;               /* 0: refused, validated */
+        enum kcopy_job_state state; /* completed, failed, cancelled, refused, lost, validated */
         bool durable;
         uint64_t length_bytes;
         uint64_t elapsed_ms;
@@ -117,11 +144,12 @@ struct kcopy_result {
         struct kcopy_endpoint_error refusal; /* refused, lost: why */
         bool has_limit;                      /* refused: a limit was passed … */
         uint64_t limit;                      /* … this one, in the field's unit */
+        const struct kcopy_plan *plan;       /* validated: what it would have worked on; else NULL */
 };
 
 /* kcopyd's dm_kcopyd_notify_fn: read_err is 0 or 1; bit i of write_err set means destination i is not
- * complete. A job that was refused or lost has every bit set (read_err only if it has a source) and no
- * destinations in `result`, which says the rest. */
+ * complete. A job that was refused, lost or only validated has every bit set (read_err only if it has a
+ * source) and no destinations in `result`, which says the rest. */
 typedef void (*kcopy_notify_fn)(
     int read_err, uint64_t write_err, void *context, const struct kcopy_result *result);
 
@@ -159,6 +187,7 @@ KCOPY_API void kcopy_set_timeout(struct kcopy_client *client, unsigned timeout_m
 KCOPY_API int kcopy_copy(struct kcopy_client *client, const struct kcopy_io_region *from, unsigned n_to,
     const struct kcopy_io_region *to, const struct kcopy_options *options, kcopy_notify_fn notify,
     void *context, uint64_t *ret_ticket);
+/* Zero to[0 … n_to), all of the same length. Otherwise as kcopy_copy, with the same errors. */
 KCOPY_API int kcopy_zero(struct kcopy_client *client, unsigned n_to, const struct kcopy_io_region *to,
     const struct kcopy_options *options, kcopy_notify_fn notify, void *context, uint64_t *ret_ticket);
 
@@ -186,13 +215,15 @@ struct kcopy_event {
                 KCOPY_EVENT_PROGRESS,
                 KCOPY_EVENT_DESTINATION, /* a destination that ended before its job */
                 KCOPY_EVENT_COMPLETION,  /* of a watched job that is not this client's */
+                KCOPY_EVENT_STOPPING,    /* the server shuts down: it takes no more jobs */
         } type;
-        uint64_t job;
-        void *context;                         /* of this client's job, NULL for another's */
-        enum kcopy_job_state state;            /* STATE */
-        const char *reason;                    /* STATE */
-        uint64_t length_bytes;                 /* ACCEPTED, PROGRESS */
-        uint64_t elapsed_ms, rate_bytes_per_s; /* PROGRESS */
+        uint64_t job;               /* 0: STOPPING */
+        void *context;              /* of this client's job, NULL for another's */
+        enum kcopy_job_state state; /* STATE */
+        const char *reason;         /* STATE */
+        uint64_t length_bytes;      /* ACCEPTED, PROGRESS */
+        uint64_t elapsed_ms;        /* PROGRESS, COMPLETION */
+        uint64_t rate_bytes_per_s;  /* PROGRESS: of late; 0: not known yet */
         unsigned n_destinations;
         const uint64_t *done_bytes; /* PROGRESS: by destination */
         unsigned index;             /* DESTINATION */
@@ -200,8 +231,12 @@ struct kcopy_event {
         bool read_err;                     /* COMPLETION */
         uint64_t write_err;                /* COMPLETION */
         const struct kcopy_result *result; /* COMPLETION */
+        uint64_t drain_ms; /* STOPPING: how long jobs may still run before they are cancelled */
 };
 typedef void (*kcopy_event_fn)(void *opaque, const struct kcopy_event *event);
+/* Have `on_event` called with what happens to jobs (this client's, and those it watches) and to the server;
+ * NULL: no more. `opaque` is handed to it and stays the caller's. Progress comes as often as a job's options
+ * or kcopy_watch ask for it. */
 KCOPY_API void kcopy_on_event(struct kcopy_client *client, kcopy_event_fn on_event, void *opaque);
 
 /* ---- handles: a device kept open by the server, so that small jobs cost an I/O and no look-up */
@@ -213,7 +248,8 @@ struct kcopy_device {
         bool read_only, can_flush, can_fua, can_zero, can_extents, multi_conn, mounted_for_writing;
         bool resizable; /* a regular file: it grows where a destination passes its end */
 };
-/* Blocking. 0 and *ret_device, or a negative errno (kcopy_error has the reason). */
+/* Blocking. 0 and *ret_device, or a negative errno (kcopy_error has the reason; -EMFILE: the server keeps no
+ * more devices open for this client, 256 as it comes). */
 KCOPY_API int kcopy_open(
     struct kcopy_client *client, const char *device, bool write, struct kcopy_device *ret_device);
 /* Blocking. Jobs that use the handle keep the device. */
@@ -264,10 +300,14 @@ KCOPY_API int kcopy_unwatch(struct kcopy_client *client, unsigned n_jobs, const 
 struct kcopy_server_info {
         char version[64];
         unsigned char instance[16];
-        char local_io[32]; /* "io_uring" or "threads" */
-        unsigned pages, pages_granted, lanes, clients, jobs_running, jobs_waiting;
+        char local_io[32];                            /* "io_uring" or "threads" */
+        unsigned pages;                               /* of KCOPY_PAGE_BYTES, for all clients together */
+        unsigned pages_granted;                       /* what clients have reserved of them */
+        unsigned lanes;                               /* threads that move data */
+        unsigned clients, jobs_running, jobs_waiting; /* of everybody */
         uint64_t uptime_ms;
 };
+/* Ask what the server is and how busy. */
 KCOPY_API int kcopy_server_info(struct kcopy_client *client, struct kcopy_server_info *ret_info);
 
 struct kcopy_endpoint_info {
@@ -275,8 +315,10 @@ struct kcopy_endpoint_info {
         const char *device;
         bool open;
         unsigned users; /* jobs and handles that have it open */
+        bool unnamed;   /* no endpoint of the configuration: a device that is open, under its own name */
 };
 typedef void (*kcopy_endpoint_fn)(void *opaque, const struct kcopy_endpoint_info *endpoint);
+/* Visit the endpoints of the server's configuration and the devices that are open, by name. */
 KCOPY_API int kcopy_list_endpoints(struct kcopy_client *client, kcopy_endpoint_fn visit, void *opaque);
 
 /* ---- in anybody's loop */

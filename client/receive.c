@@ -74,7 +74,13 @@ static int job_answered(struct kcopy_client *client, struct job *job, const Kcop
                 job_refuse(client, job, reply->refused);
                 return 0;
         }
-        if (job->n_batch || reply->body_case != KCOPY__V1__SERVER_MESSAGE__BODY_ACCEPTED)
+        if (job->validate_only && reply->body_case == KCOPY__V1__SERVER_MESSAGE__BODY_VALIDATED)
+                return job_validated(client, job, reply->validated)
+                           ? 0
+                           : garbage(client, "a validation of another job");
+        /* one that was only to be validated must not begin: without the connection it is cancelled */
+        if (job->n_batch || job->validate_only ||
+            reply->body_case != KCOPY__V1__SERVER_MESSAGE__BODY_ACCEPTED)
                 return garbage(client, "a job answered by something else");
         return accepted(client, job, reply->accepted->job, reply->accepted->length_bytes);
 }
@@ -177,6 +183,13 @@ static int on_completions(struct kcopy_client *client, const Kcopy__V1__Completi
         return rc;
 }
 
+static int on_stopping(struct kcopy_client *client, const Kcopy__V1__Stopping *stopping)
+{
+        client_event(
+            client, &(struct kcopy_event){.type = KCOPY_EVENT_STOPPING, .drain_ms = stopping->drain_ms});
+        return 0;
+}
+
 static int receive_event(struct kcopy_client *client, const Kcopy__V1__ServerMessage *message)
 {
         switch (message->body_case) {
@@ -190,6 +203,10 @@ static int receive_event(struct kcopy_client *client, const Kcopy__V1__ServerMes
                 return on_completion(client, message->completion);
         case KCOPY__V1__SERVER_MESSAGE__BODY_COMPLETIONS:
                 return on_completions(client, message->completions);
+        case KCOPY__V1__SERVER_MESSAGE__BODY_STOPPING:
+                return on_stopping(client, message->stopping);
+        case KCOPY__V1__SERVER_MESSAGE__BODY_FAREWELL: /* nobody asked for it */
+                return client_lose(client, -ESHUTDOWN, "the server has shut down");
         case KCOPY__V1__SERVER_MESSAGE__BODY_PROTOCOL_ERROR:
                 return client_lose(
                     client, -EPROTO, "the server hung up: %s", message->protocol_error->reason);

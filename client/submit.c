@@ -8,7 +8,7 @@
 #include "kc_limits.h"
 #include "request.h"
 
-#define FLAGS_ALL ((KCOPY_STRICT_ONCE << 1) - 1)
+#define FLAGS_ALL ((KCOPY_VALIDATE_ONLY << 1) - 1)
 
 /* The options' own storage in the message. */
 struct options {
@@ -42,6 +42,7 @@ static int fill_options(struct kcopy_client *client, const struct kcopy_options 
         message->allocated = options->flags & KCOPY_ALLOCATED;
         message->unmap = options->flags & KCOPY_UNMAP;
         message->strict_once = options->flags & KCOPY_STRICT_ONCE;
+        message->validate_only = options->flags & KCOPY_VALIDATE_ONLY;
         message->rate_bytes_per_s = options->rate_bytes_per_s;
         message->timeout_ms = options->timeout_ms;
         message->priority = options->priority;
@@ -119,11 +120,13 @@ static int send_job(struct kcopy_client *client, Kcopy__V1__ClientMessage *messa
     kcopy_notify_fn notify, void *context, uint64_t *ret_ticket)
 {
         bool zero = message->body_case == KCOPY__V1__CLIENT_MESSAGE__BODY_ZERO;
+        const Kcopy__V1__JobOptions *options = zero ? message->zero->options : message->copy->options;
         struct job *job = job_new(client, n_to, zero, notify, context);
         int rc;
 
         if (!job)
                 return send_failed(client, -ENOMEM);
+        job->validate_only = options->validate_only;
         message->request_id = job->ticket;
         rc = stream_queue(&client->stream, message);
         if (rc < 0) {
@@ -305,6 +308,8 @@ int kcopy_copy_many(struct kcopy_client *client, unsigned n_jobs, const struct k
                 return client_fail(client, -ENOTCONN, "%s", client->lost_reason);
         if (n_jobs == 0)
                 return 0;
+        if (options && options->flags & KCOPY_VALIDATE_ONLY)
+                return client_fail(client, -EINVAL, "options: VALIDATE_ONLY is not for a batch");
         rc = batch_fill(client, &batch, n_jobs, jobs, &n_to_min);
         if (rc == 0)
                 rc = fill_options(client, options, n_to_min, &job_options);

@@ -108,12 +108,26 @@ bool captive_report_dead(void)
         return any;
 }
 
-const char *captive_name(const char *device)
+static const struct captive *find(const char *device)
 {
         for (int i = 0; i < n_captives; i++)
                 if (captives[i].uri && strcmp(captives[i].uri, device) == 0)
-                        return captives[i].bracket->text;
-        return device;
+                        return &captives[i];
+        return NULL;
+}
+
+bool captive_is_dead(const char *device)
+{
+        const struct captive *captive = find(device);
+
+        return captive && captive->reported;
+}
+
+const char *captive_name(const char *device)
+{
+        const struct captive *captive = find(device);
+
+        return captive ? captive->bracket->text : device;
 }
 
 void captive_stop_all(void)

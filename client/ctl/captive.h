@@ -14,6 +14,8 @@ int captive_start(const struct bracket *bracket, char **ret_uri);
 /* Report every captive that has ended by itself; gives one that is just ending a moment. True: there was one.
  */
 bool captive_report_dead(void);
+/* That has been reported of the one whose URI this is. */
+bool captive_is_dead(const char *device);
 /* The text of the bracket whose URI this is, or `device` itself. */
 const char *captive_name(const char *device);
 void captive_stop_all(void);

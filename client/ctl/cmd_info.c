@@ -9,11 +9,31 @@
 #include "ctl/units.h"
 #include "ctl/usage.h"
 
+#define DURATION_BYTES 48
+/* "7 s", "3 min 7 s", "5 h 3 min", "12 d 5 h"; into `text`, which is returned. */
+static const char *duration(uint64_t seconds, char text[DURATION_BYTES])
+{
+        static const struct {
+                uint64_t seconds;
+                const char *name;
+        } UNITS[] = {{24 * 3600, "d"}, {3600, "h"}, {60, "min"}, {1, "s"}};
+        unsigned i = 0;
+
+        while (UNITS[i].seconds > 1 && seconds < UNITS[i].seconds)
+                i++;
+        if (UNITS[i].seconds == 1)
+                snprintf(text, DURATION_BYTES, "%" PRIu64 " s", seconds);
+        else
+                snprintf(text, DURATION_BYTES, "%" PRIu64 " %s %" PRIu64 " %s", seconds / UNITS[i].seconds,
+                    UNITS[i].name, seconds % UNITS[i].seconds / UNITS[i + 1].seconds, UNITS[i + 1].name);
+        return text;
+}
+
 static void print(const struct ctl *ctl, const struct kcopy_server_info *info)
 {
         char instance[2 * sizeof(info->instance) + 1], version[TEXT_ESCAPED_BYTES],
             local_io[TEXT_ESCAPED_BYTES];
-        char size[UNITS_TEXT_BYTES], uptime[UNITS_TEXT_BYTES];
+        char size[UNITS_TEXT_BYTES], granted[UNITS_TEXT_BYTES], uptime[DURATION_BYTES];
 
         for (unsigned i = 0; i < sizeof(info->instance); i++)
                 snprintf(instance + 2 * i, 3, "%02x", info->instance[i]);
@@ -27,13 +47,16 @@ static void print(const struct ctl *ctl, const struct kcopy_server_info *info)
                     json_number(info->uptime_ms)));
                 return;
         }
-        printf("version: %s\ninstance: %s\nup: %s\n", text_escape(info->version, version), instance,
-            units_format_duration(info->uptime_ms / 1000, uptime));
-        printf("memory: %s (%u pages), %u granted\n",
-            units_format((uint64_t)info->pages * KCOPY_PAGE_BYTES, size), info->pages, info->pages_granted);
-        printf("lanes: %u\nlocal I/O: %s\n", info->lanes, text_escape(info->local_io, local_io));
-        printf("clients: %u\njobs: %u running, %u waiting\n", info->clients, info->jobs_running,
-            info->jobs_waiting);
+        printf("kcopyd %s, running for %s\n", text_escape(info->version, version),
+            duration(info->uptime_ms / 1000, uptime));
+        printf("jobs: %u running, %u waiting\n", info->jobs_running, info->jobs_waiting);
+        printf("clients connected: %u, this one included\n", info->clients);
+        printf("memory for copying: %s, of which clients have reserved %s\n",
+            units_format((uint64_t)info->pages * KCOPY_PAGE_BYTES, size),
+            units_format((uint64_t)info->pages_granted * KCOPY_PAGE_BYTES, granted));
+        printf("threads that copy: %u\n", info->lanes);
+        printf("local files and disks: through %s\n", text_escape(info->local_io, local_io));
+        printf("this run of it: %s\n", instance);
 }
 
 enum ctl_status cmd_info(const struct ctl *ctl, int argc, char **argv)

@@ -143,6 +143,8 @@ json_t *json_event(const struct kcopy_event *event, const char *const *to)
                 return object;
         case KCOPY_EVENT_COMPLETION:
                 return json_completion(NULL, NULL, event->read_err, event->write_err, event->result);
+        case KCOPY_EVENT_STOPPING:
+                return json_pack("{s:s, s:o}", "event", "stopping", "drain_ms", json_number(event->drain_ms));
         }
         return NULL;
 }

@@ -120,7 +120,8 @@ int main(int argc, char **argv)
         }
         if (!brackets_init(&brackets, argc, argv, &reason)) {
                 text_error("[", "%s", reason);
-                fputs("Usage: kcopyctl copy [ COMMAND... ] DST, with the brackets as words of their own\n",
+                fputs("Brackets are words of their own: kcopyctl copy [ COMMAND... ] DST\n"
+                      "Try `kcopyctl copy --help' for more information.\n",
                     stderr);
                 return CTL_USAGE;
         }

@@ -131,7 +131,11 @@ void progress_line(const struct kcopy_event *event, const struct progress_over *
         percent = percent_of(done, event->length_bytes);
         snprintf(parts[0], sizeof(parts[0]), " %s / %s", units_format(done, done_text),
             units_format(event->length_bytes, length_text));
-        snprintf(parts[1], sizeof(parts[1]), "  %s/s", units_format(event->rate_bytes_per_s, rate_text));
+        if (event->rate_bytes_per_s)
+                snprintf(
+                    parts[1], sizeof(parts[1]), "  %s/s", units_format(event->rate_bytes_per_s, rate_text));
+        else
+                strcpy(parts[1], "  -/s");
         if (note[0])
                 snprintf(parts[2], sizeof(parts[2]), "  %s", note);
         else if (event->rate_bytes_per_s && done < event->length_bytes)

@@ -39,6 +39,8 @@ enum ctl_status report_status(
                 return CTL_REFUSED;
         if (result->state == KCOPY_LOST)
                 return CTL_UNKNOWN;
+        if (result->state == KCOPY_VALIDATED)
+                return CTL_DONE;
         if (result->state != KCOPY_COMPLETED || read_err || write_err || !durable_enough(report, result))
                 return CTL_FAILED;
         return CTL_DONE;
@@ -111,6 +113,8 @@ static void print_refused(const struct report *report, const struct kcopy_result
                 device = report->to ? report->to[index] : NULL;
                 name = device_name(report, index, text);
         }
+        if (device && captive_is_dead(device)) /* that nothing could be reached there is no news */
+                return;
         if (name)
                 text_error(name, "refused: %s: %s%s", field,
                     text_without_subject(result->refusal.message, device), limit);
@@ -166,6 +170,18 @@ static bool any_complete(bool read_err, uint64_t write_err, const struct kcopy_r
         return false;
 }
 
+/* A cancelled job was cancelled by the server's end. (Where nothing could be read, that is what stopped the
+ * destinations.) */
+static bool server_stopped(bool read_err, uint64_t write_err, const struct kcopy_result *result)
+{
+        if (read_err)
+                return false;
+        for (unsigned i = 0; i < result->n_destinations; i++)
+                if (write_err >> i & 1 && result->destinations[i].error.error_class == KCOPY_CLASS_STOPPED)
+                        return true;
+        return false;
+}
+
 void report_print(
     const struct report *report, bool read_err, uint64_t write_err, const struct kcopy_result *result)
 {
@@ -193,5 +209,7 @@ void report_print(
         if (any_complete(read_err, write_err, result) && !report->json)
                 print_summary(report, write_err, result);
         else if (result->state == KCOPY_CANCELLED)
-                text_error(report->zero ? "zero" : "copy", "cancelled");
+                text_error(report->zero ? "zero" : "copy", server_stopped(read_err, write_err, result)
+                                                               ? "cancelled: the server was stopped"
+                                                               : "cancelled");
 }

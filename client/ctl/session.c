@@ -2,6 +2,7 @@
 #include "ctl/session.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,9 +44,9 @@ static enum ctl_status no_server(struct session *session, int rc, const char *re
                 text_error(session->server, "the private daemon %s", child_describe(&session->daemon));
         else
                 text_error(session->server, "%s%s", text_without_subject(reason, session->server),
-                    session->daemon.pid ? ""
-                    : rc == -EACCES     ? "; its socket is not for you: its owner and mode say for whom it is"
-                                        : "; is kcopyd running there? --server names another one");
+                    session->daemon.pid || rc == -ESHUTDOWN ? ""
+                    : rc == -EACCES ? "; its socket is not for you: its owner and mode say for whom it is"
+                                    : "; is kcopyd running there? --server names another one");
         child_stop(&session->daemon, 0);
         return CTL_NO_SERVER;
 }
@@ -97,6 +98,17 @@ void session_report_lost(struct session *session, const char *reason)
                     child_describe(&session->daemon));
         else
                 text_error(session->server, "%s; what has been written is not known", reason);
+}
+
+void session_report_stopping(const struct session *session, uint64_t drain_ms, const char *what)
+{
+        if (drain_ms)
+                text_error(session->server,
+                    "the server is shutting down; it waits up to %" PRIu64 " s for %s to end",
+                    drain_ms / 1000 + (drain_ms % 1000 != 0), what);
+        else
+                text_error(
+                    session->server, "the server is shutting down; it does not wait for %s to end", what);
 }
 
 void session_close(struct session *session, bool goodbye)

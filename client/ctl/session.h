@@ -24,6 +24,8 @@ enum ctl_status session_open_private(struct session *session, const struct ctl *
 void session_report_lost(struct session *session, const char *reason);
 /* Say goodbye, or just hang up, if the server is not worth waiting for; a private daemon is reaped. */
 void session_close(struct session *session, bool goodbye);
+/* Report that the server shuts down; `what` it waits for: "this job". */
+void session_report_stopping(const struct session *session, uint64_t drain_ms, const char *what);
 /* Report a blocking call that failed with `rc`, about `subject` (NULL: the server); returns the status. */
 enum ctl_status session_failed(struct session *session, int rc, const char *subject);
 

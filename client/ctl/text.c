@@ -115,6 +115,7 @@ const char *text_state(enum kcopy_job_state state)
             [KCOPY_CANCELLED] = "cancelled",
             [KCOPY_REFUSED] = "refused",
             [KCOPY_LOST] = "lost",
+            [KCOPY_VALIDATED] = "validated",
         };
 
         return NAMES[state];

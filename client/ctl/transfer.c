@@ -39,6 +39,8 @@ static void on_event(void *opaque, const struct kcopy_event *event)
 
         if (event->type == KCOPY_EVENT_ACCEPTED)
                 run->accepted = true;
+        if (event->type == KCOPY_EVENT_STOPPING)
+                session_report_stopping(&run->session, event->drain_ms, "this job");
         if (event->type == KCOPY_EVENT_DESTINATION && event->index >= run->transfer->n_to)
                 return;
         if (run->ctl->json)
@@ -53,18 +55,26 @@ static void on_end(int read_err, uint64_t write_err, void *context, const struct
         progress_end(&run->progress);
         run->ended = true;
         run->status = report_status(&run->report, read_err, write_err, result);
+        if (result->state == KCOPY_VALIDATED) {
+                dry_run_print(run->ctl, run->transfer, result);
+                return;
+        }
         if (result->state == KCOPY_LOST) {
                 if (run->impatient)
                         text_error("cancelled", "the job had not begun; it is given up");
+                else if (run->transfer->dry_run)
+                        text_error(
+                            run->session.server, "%s; nothing has been written", result->refusal.message);
                 else
                         session_report_lost(&run->session, result->refusal.message);
         }
+        /* a server in brackets that has ended is why its device failed, or could not even be reached */
+        if (run->status == CTL_FAILED || run->status == CTL_REFUSED)
+                captive_report_dead();
         report_print(&run->report, read_err, write_err, result);
         if (run->ctl->json)
                 json_line(json_completion(run->transfer->zero ? NULL : run->transfer->from.device,
                     run->transfer->to_devices, read_err, write_err, result));
-        if (run->status == CTL_FAILED || run->status == CTL_REFUSED)
-                captive_report_dead();
 }
 
 /* ---- the run */
@@ -75,6 +85,8 @@ static int submit(struct run *run)
         struct kcopy_options options = transfer->options;
         struct kcopy_io_region from, to[KCOPY_DESTINATIONS_MAX];
 
+        if (transfer->dry_run)
+                options.flags |= KCOPY_VALIDATE_ONLY;
         options.progress_interval_ms = progress_interval_ms(&run->progress);
         if (run->ctl->json && !options.progress_interval_ms)
                 options.progress_interval_ms = JSON_PROGRESS_INTERVAL_MS;
@@ -143,11 +155,6 @@ static enum ctl_status carry_out(const struct ctl *ctl, const struct transfer *t
 
         if (status != CTL_DONE)
                 return status;
-        if (transfer->dry_run) {
-                status = dry_run(ctl, &run.session, transfer);
-                session_close(&run.session, status != CTL_NO_SERVER);
-                return status;
-        }
         progress_init(&run.progress, transfer->progress_mode, ctl->json);
         kcopy_on_event(run.session.client, on_event, &run);
         interrupt_hold();

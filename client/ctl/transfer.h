@@ -27,7 +27,7 @@ struct transfer {
 enum ctl_status transfer_run(
     const struct ctl *ctl, struct transfer *transfer, unsigned n_words, char **words);
 
-/* For transfer.c: ask the server about each endpoint and print what would be done. */
-enum ctl_status dry_run(const struct ctl *ctl, struct session *session, const struct transfer *transfer);
+/* For transfer.c: what would be done, of a job that was only validated. */
+void dry_run_print(const struct ctl *ctl, const struct transfer *transfer, const struct kcopy_result *result);
 
 #endif

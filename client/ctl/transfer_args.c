@@ -1,4 +1,4 @@
-/* Options that copy and zero share (transfer_args.h). */
+/* The command lines of copy and zero (transfer_args.h). */
 #include "ctl/transfer_args.h"
 
 #include <errno.h>
@@ -7,6 +7,14 @@
 #include <string.h>
 
 #include "ctl/units.h"
+#include "ctl/usage.h"
+
+/* What the parsers fill. */
+struct transfer_args {
+        struct transfer transfer;
+        unsigned n_words, n_words_min, n_words_max;
+        char *words[1 + KCOPY_DESTINATIONS_MAX];
+};
 
 enum { KEY_ON_ERROR = 0x100, KEY_DURABILITY, KEY_RATE, KEY_TIMEOUT, KEY_PAGES, KEY_PROGRESS, KEY_PRIORITY };
 
@@ -23,7 +31,8 @@ static const struct argp_option OPTIONS[] = {
     {"pages", KEY_PAGES, "N", 0, "Memory to copy with, in pages of 4096 bytes (default 4096)", 0},
     {"priority", KEY_PRIORITY, "0-7", 0, "The job's share of the server, against your other jobs", 0},
     {"progress", KEY_PROGRESS, "auto|bar|plain|none", 0, "How to show progress on standard error", 0},
-    {"dry-run", 'n', NULL, 0, "Open the devices, print what would be done, write nothing", 0},
+    {"dry-run", 'n', NULL, 0, "Have the job judged as a real one, print what would be done, write nothing",
+        0},
     {0},
 };
 
@@ -122,9 +131,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         }
 }
 
-const struct argp transfer_argp = {.options = OPTIONS, .parser = parse_option};
+static const struct argp SHARED = {.options = OPTIONS, .parser = parse_option};
+const struct argp_child transfer_args_children[] = {{&SHARED, 0, NULL, 0}, {&usage_argp, 0, NULL, -1}, {0}};
 
-error_t transfer_args_word(struct transfer_args *args, char *word, struct argp_state *state)
+static error_t add_word(struct transfer_args *args, char *word, struct argp_state *state)
 {
         if (args->n_words == args->n_words_max) {
                 argp_error(state, "there are at most %u destinations", KCOPY_DESTINATIONS_MAX);
@@ -134,7 +144,7 @@ error_t transfer_args_word(struct transfer_args *args, char *word, struct argp_s
         return 0;
 }
 
-error_t transfer_args_end(struct transfer_args *args, struct argp_state *state)
+static error_t check_words(const struct transfer_args *args, struct argp_state *state)
 {
         if (args->n_words >= args->n_words_min)
                 return 0;
@@ -143,4 +153,38 @@ error_t transfer_args_end(struct transfer_args *args, struct argp_state *state)
             : args->n_words     ? "a destination is needed, too"
                                 : "a source and a destination are needed");
         return EINVAL;
+}
+
+error_t transfer_args_parse(int key, char *arg, struct argp_state *state)
+{
+        struct transfer_args *args = state->input;
+
+        switch (key) {
+        case ARGP_KEY_INIT:
+                state->child_inputs[0] = args ? &args->transfer : NULL;
+                return 0;
+        case ARGP_KEY_ARG:
+                return add_word(args, arg, state);
+        case ARGP_KEY_END:
+                return check_words(args, state);
+        default:
+                if (key < TRANSFER_ARGS_FLAG(0) ||
+                    key >= TRANSFER_ARGS_FLAG(0x10000)) /* argp's own are above */
+                        return ARGP_ERR_UNKNOWN;
+                args->transfer.options.flags |= (unsigned)key - TRANSFER_ARGS_FLAG(0);
+                return 0;
+        }
+}
+
+enum ctl_status transfer_args_run(
+    const struct ctl *ctl, const struct argp *argp, bool zero, int argc, char **argv)
+{
+        struct transfer_args args = {
+            .transfer = {.zero = zero},
+            .n_words_min = zero ? 1 : 2,
+            .n_words_max = KCOPY_DESTINATIONS_MAX + (zero ? 0 : 1),
+        };
+
+        usage_parse(argp, argc, argv, false, NULL, &args);
+        return transfer_run(ctl, &args.transfer, args.n_words, args.words);
 }

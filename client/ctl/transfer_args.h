@@ -1,4 +1,4 @@
-/* The options that copy and zero share, as a child parser for argp. */
+/* The command lines of copy and zero: both are options, regions, and a job. */
 #ifndef CTL_TRANSFER_ARGS_H
 #define CTL_TRANSFER_ARGS_H
 
@@ -6,16 +6,14 @@
 
 #include "ctl/transfer.h"
 
-/* What a command's parser fills; the child's input. */
-struct transfer_args {
-        struct transfer transfer;
-        unsigned n_words, n_words_min, n_words_max;
-        char *words[1 + KCOPY_DESTINATIONS_MAX];
-};
+/* A command's own option that sets `flag` (enum kcopy_flag), as its key. */
+#define TRANSFER_ARGS_FLAG(flag) (0x10000 + (flag))
 
-extern const struct argp transfer_argp;
-/* For the commands' own parsers: an argument, and the end. */
-error_t transfer_args_word(struct transfer_args *args, char *word, struct argp_state *state);
-error_t transfer_args_end(struct transfer_args *args, struct argp_state *state);
+/* The parser of both commands, for their argp. */
+error_t transfer_args_parse(int key, char *arg, struct argp_state *state);
+/* Parse the command line by `argp`, which has that parser and transfer_args_children, and carry it out. */
+enum ctl_status transfer_args_run(
+    const struct ctl *ctl, const struct argp *argp, bool zero, int argc, char **argv);
+extern const struct argp_child transfer_args_children[];
 
 #endif

@@ -59,12 +59,11 @@ const struct argp usage_argp = {.options = OPTIONS, .parser = parse_option};
 
 void usage_parse(const struct argp *argp, int argc, char **argv, bool in_order, int *ret_next, void *input)
 {
-        /* argp's own --help and errors would leave with its own statuses and without the usage */
+        /* argp's own --help and errors would leave with its own statuses; where to find help it has said */
         unsigned flags = ARGP_NO_HELP | ARGP_NO_EXIT | (in_order ? ARGP_IN_ORDER : 0);
 
         if (argp_parse(argp, argc, argv, flags, ret_next, input) == 0)
                 return;
-        argp_help(argp, stderr, ARGP_HELP_USAGE, argv[0]);
         captive_stop_all();
         exit(CTL_USAGE);
 }

@@ -1,4 +1,5 @@
-/* argp as kcopyctl uses it: --help anywhere, and a mistake prints the usage and ends with status 2.
+/* argp as kcopyctl uses it: --help anywhere; a mistake is said, with where to find help, and ends with
+ * status 2.
  *
  * A command's argp must list usage_children (or have no other children). */
 #ifndef CTL_USAGE_H

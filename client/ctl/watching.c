@@ -73,8 +73,8 @@ static void on_event(void *opaque, const struct kcopy_event *event)
 
         if (event->type == KCOPY_EVENT_COMPLETION) {
                 /* the server is asked for the devices' names as well, once it may be; where many end at once
-                 * it would be asked too much */
-                bool asked = watching->ids->n || watching->n_over < N_OVER_MAX;
+                 * it would be asked too much, and when it shuts down it may be gone by then */
+                bool asked = !watching->stopping && (watching->ids->n || watching->n_over < N_OVER_MAX);
 
                 if (!watching->ids->n && asked)
                         watching->over[watching->n_over++] = event->job;
@@ -84,6 +84,10 @@ static void on_event(void *opaque, const struct kcopy_event *event)
                         ended(
                             watching, &(struct report){0}, event->read_err, event->write_err, event->result);
                 return;
+        }
+        if (event->type == KCOPY_EVENT_STOPPING) {
+                watching->stopping = true;
+                session_report_stopping(watching->session, event->drain_ms, "jobs");
         }
         if (watching->quiet)
                 return;
@@ -179,7 +183,12 @@ enum ctl_status watching_run(struct watching *watching, unsigned progress_interv
                         continue;
                 }
                 rc = kcopy_wait(client, -1);
+                /* a server that shuts down hangs up right behind the last end */
+                if (ids->n && !watching->n_left)
+                        break;
                 if (rc < 0 && rc != -EINTR) {
+                        if (watching->stopping && ids->n == 0) /* as it said it would */
+                                return CTL_DONE;
                         text_error(watching->session->server, "%s", kcopy_error(client));
                         return CTL_UNKNOWN;
                 }

@@ -14,6 +14,7 @@ struct watching {
         struct ids *ids;   /* none: all jobs, without an end */
         bool quiet;        /* ends only, no events on the way */
         bool news;         /* a job may have ended */
+        bool stopping;     /* the server shuts down: what it says last is all that it will say */
         unsigned n_left;   /* of ids that have not ended */
         bool ended[256];   /* by index in ids */
         uint64_t over[64]; /* all are watched: those that have ended, to be asked about */

@@ -12,4 +12,9 @@ static inline uint64_t kc_min_u64(uint64_t a, uint64_t b)
         return a < b ? a : b;
 }
 
+static inline uint64_t kc_max_u64(uint64_t a, uint64_t b)
+{
+        return a > b ? a : b;
+}
+
 #endif

@@ -227,7 +227,7 @@ static void read_submit(struct chunk *chunk)
 {
         const struct run_facts *facts = chunk_facts(chunk);
         struct io_req *req = &chunk->read_req;
-        struct endpoint *endpoint;
+        struct leg_endpoint *from;
         int rc;
 
         req->op = IO_READ;
@@ -238,7 +238,7 @@ static void read_submit(struct chunk *chunk)
                 const struct chunk_write *w = &chunk->writes[0];
                 uint32_t block = chunk_destination(w)->endpoint->info.block_min_bytes;
 
-                endpoint = chunk_destination(w)->endpoint;
+                from = chunk_destination(w);
                 req->offset_bytes =
                     facts->to_start_bytes[w->destination] + chunk->start_bytes + chunk->buf_bytes - block;
                 req->length_bytes = block;
@@ -248,14 +248,14 @@ static void read_submit(struct chunk *chunk)
                 chunk_push(&chunk->leg->lane->write_chunks, chunk);
                 return;
         } else {
-                endpoint = chunk->leg->endpoints[0].endpoint;
+                from = &chunk->leg->endpoints[0];
                 req->offset_bytes = facts->from_start_bytes + chunk->start_bytes;
                 req->length_bytes = chunk->length_bytes;
                 req->buf = chunk->buf;
         }
         chunk->read_deadline_ns = chunk_now_ns(chunk) + facts->timeout_ns;
         chunk->reading = true;
-        rc = endpoint_submit(endpoint, req);
+        rc = leg_submit(chunk->leg, from, req);
         if (rc < 0) {
                 chunk->reading = false;
                 if (chunk->step == CHUNK_MERGE_READ)

@@ -51,7 +51,7 @@ static void write_submit(struct chunk_write *w, enum io_op op, void *buf, uint64
 {
         struct chunk *chunk = w->chunk;
         const struct run_facts *facts = chunk_facts(chunk);
-        struct endpoint *endpoint = chunk_destination(w)->endpoint;
+        const struct endpoint *endpoint = chunk_destination(w)->endpoint;
         struct io_req *req = &w->req;
         int rc;
 
@@ -68,7 +68,7 @@ static void write_submit(struct chunk_write *w, enum io_op op, void *buf, uint64
         w->requested_bytes = kc_min_u64(bytes, chunk->length_bytes - at_bytes);
         w->deadline_ns = chunk_now_ns(chunk) + facts->timeout_ns;
         w->in_flight = true;
-        rc = endpoint_submit(endpoint, req);
+        rc = leg_submit(chunk->leg, chunk_destination(w), req);
         if (rc < 0) {
                 w->in_flight = false;
                 chunk_decide(w, rc, kc_class_of_errno(rc), 0);

@@ -254,11 +254,6 @@ void engine_client_close(struct engine_client *client, bool cancel, void (*on_cl
         client_check_closed(client);
 }
 
-unsigned engine_client_jobs(const struct engine_client *client)
-{
-        return client->n_jobs;
-}
-
 void client_start_jobs(struct engine_client *client)
 {
         while (

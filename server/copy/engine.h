@@ -129,8 +129,6 @@ int engine_client_open(struct engine *engine, const char *identity, uint32_t pag
 void engine_client_close(struct engine_client *client, bool cancel, void (*on_closed)(void *arg), void *arg);
 /* May be called again with cancel = true while a close without is under way. */
 void engine_client_cancel(struct engine_client *client);
-/* Jobs accepted and not terminal, plus submissions under way: what admission is limited by. */
-unsigned engine_client_jobs(const struct engine_client *client);
 
 /* ---- jobs */
 
@@ -141,10 +139,27 @@ struct engine_refusal {
         uint64_t limit; /* in the field's unit */
 };
 
+struct engine_planned { /* one of a job's devices, as the validation found it */
+        enum io_kind kind;
+        uint64_t size_bytes;       /* 0: absent, or null: */
+        uint64_t size_after_bytes; /* the job would create, grow or cut a file to it; else size_bytes */
+        bool created, mounted_rw;
+};
+
+struct engine_plan { /* what would become of a job that is only validated */
+        uint64_t length_bytes;
+        bool has_from; /* Copy */
+        unsigned n_to;
+        struct engine_planned from, to[KC_DESTINATIONS_MAX];
+};
+
 struct engine_submission {
-        /* Exactly one of the two, exactly once, never inside engine_submit. Then the submission may go. */
+        /* Exactly one of the three, exactly once, never inside engine_submit. Then the submission may go. */
         void (*on_accepted)(struct engine_submission *submission, uint64_t job_id, uint64_t length_bytes);
         void (*on_refused)(struct engine_submission *submission, const struct engine_refusal *refusal);
+        /* Instead of on_accepted for a spec with options.validate_only, which may be NULL for others: the
+         * job's devices were opened and are let go of again; it has no id, no locks and no events. */
+        void (*on_validated)(struct engine_submission *submission, const struct engine_plan *plan);
 };
 
 /* Validate and queue a job. `spec` passes to the engine, whatever the outcome. `submission` is the caller's

@@ -15,7 +15,7 @@
 
 #include "base/list.h"
 
-#define FAIR_QUANTUM_BYTES (1u << 20)
+#define FAIR_QUANTUM_BYTES (64u << 10)
 #define FAIR_MIN_CHARGE_BYTES 4096u
 #define FAIR_PRIORITY_MAX 7u
 

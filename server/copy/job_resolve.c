@@ -1,5 +1,5 @@
 /* Resolving a job: every device of it is opened, or found open; then the whole is validated, and accepted or
- * refused. A restarted job takes the same way again. */
+ * refused. A restarted job takes the same way again; one that is only to be validated goes no further. */
 #include "copy/job.h"
 
 #include <errno.h>
@@ -20,6 +20,44 @@ struct resolve {
 static const struct copy_region *region_of(const struct job *job, unsigned end)
 {
         return end == 0 ? &job->spec->from : &job->spec->to[end - 1];
+}
+
+static struct engine_planned planned(const struct endpoint_info *info, const struct job_region *region)
+{
+        uint64_t size_bytes = info->kind == IO_KIND_NULL ? 0 : info->size_bytes;
+
+        return (struct engine_planned){
+            .kind = info->kind,
+            .size_bytes = size_bytes,
+            .size_after_bytes = region->resize ? region->resize_bytes : size_bytes,
+            .created = info->absent,
+            .mounted_rw = info->mounted_rw,
+        };
+}
+
+/* It is right, and that is all it was to be: as with a refusal, nothing of it remains. */
+static void answer_validated(struct job *job, const struct job_plan *plan)
+{
+        struct engine *engine = job->engine;
+        struct engine_client *client = job->client;
+        struct engine_submission *submission = job->submission;
+        struct engine_plan answer = {
+            .length_bytes = plan->length_bytes,
+            .has_from = job->ends[0].device != NULL,
+            .n_to = job->spec->n_to,
+        };
+
+        if (answer.has_from)
+                answer.from = planned(&job->ends[0].device->info, &plan->from);
+        for (unsigned i = 0; i < answer.n_to; i++)
+                answer.to[i] = planned(&job->ends[1 + i].device->info, &plan->to[i]);
+        engine->n_resolving--;
+        client->n_jobs--;
+        job_let_go_of_devices(job);
+        job_free(job);
+        submission->on_validated(submission, &answer);
+        client_check_closed(client);
+        engine_check_closed(engine);
 }
 
 static void validate(struct job *job)
@@ -59,10 +97,12 @@ static void validate(struct job *job)
                 else if (device)
                         from = &device->info;
         }
-        if (validate_plan(job->spec, from, to, job->client->bank.n_pages, &plan, &refusal))
-                job_accept(job, &plan);
-        else
+        if (!validate_plan(job->spec, from, to, job->client->bank.n_pages, &plan, &refusal))
                 job_refuse(job, &refusal);
+        else if (job->spec->options.validate_only)
+                answer_validated(job, &plan);
+        else
+                job_accept(job, &plan);
 }
 
 static void on_device(struct device_waiter *waiter)

@@ -62,6 +62,7 @@ static void fill_leg(struct job *job, struct leg *leg, unsigned lane)
                 leg->endpoints[i].home_port = &device->ports[device->home];
                 leg->endpoints[i].port_endpoint = port->endpoint;
                 leg->endpoints[i].port_info = &device->info;
+                leg->endpoints[i].flow = &job->run->legs[port->lane->index].endpoints[i].own_flow;
         }
 }
 
@@ -108,6 +109,8 @@ static void fill_run(struct job *job, struct run *run, unsigned lane)
                 struct leg_endpoint *endpoints = run->legs[i].endpoints;
 
                 leg_init(&run->legs[i], run, engine->lanes[i], &job->client->shares[i], endpoints);
+                for (unsigned j = 0; j < job_n_ends(job); j++)
+                        gate_flow_init(&endpoints[j].own_flow, run->facts.identity, run->facts.priority);
         }
         run->leg = &run->legs[lane];
         fill_leg(job, run->leg, lane);

@@ -60,23 +60,20 @@ static void run_write_chunks(struct lane *lane)
         }
 }
 
-/* Begin new chunks in the order that fairness says, a turn's worth. Returns true if there is more to begin.
- */
+/* Begin new chunks, one of each leg in turn. Returns true if there is more to begin than a turn's worth. */
 static bool run_new_chunks(struct lane *lane)
 {
         uint64_t started_bytes = 0;
-        struct fair_entry *entry;
 
-        while ((entry = fair_next(lane->fair))) {
-                struct leg *leg = kc_container_of(entry, struct leg, fair);
+        while (!kc_list_empty(&lane->ready_legs)) {
+                struct leg *leg = kc_list_first(&lane->ready_legs, struct leg, ready_node);
                 uint64_t bytes = 0;
 
                 if (started_bytes >= LANE_TURN_BYTES)
                         return true;
-                if (leg_start_chunk(leg, &bytes)) {
-                        fair_charge(lane->fair, entry, bytes);
-                        started_bytes += bytes > FAIR_MIN_CHARGE_BYTES ? bytes : FAIR_MIN_CHARGE_BYTES;
-                }
+                if (leg_start_chunk(leg, &bytes))
+                        started_bytes += bytes > LANE_CHUNK_MIN_BYTES ? bytes : LANE_CHUNK_MIN_BYTES;
+                kc_list_del(&leg->ready_node);
                 leg_update_ready(leg);
         }
         return false;
@@ -153,16 +150,12 @@ int lane_new(struct kc_actor *actor, struct kc_actor *control, struct io_provide
 
         if (!lane)
                 return -ENOMEM;
-        lane->fair = fair_new();
-        if (!lane->fair) {
-                free(lane);
-                return -ENOMEM;
-        }
         lane->actor = actor;
         lane->control = control;
         lane->provider = provider;
         lane->index = index;
         lane->quarantine_ns = quarantine_ns;
+        kc_list_init(&lane->ready_legs);
         kc_list_init(&lane->write_chunks);
         kc_list_init(&lane->report_chunks);
         kc_list_init(&lane->io_chunks);
@@ -206,9 +199,9 @@ void lane_free(struct lane *lane)
 {
         if (!lane)
                 return;
+        assert(kc_list_empty(&lane->ready_legs));
         assert(kc_list_empty(&lane->write_chunks) && kc_list_empty(&lane->report_chunks));
         assert(kc_list_empty(&lane->io_chunks) && kc_list_empty(&lane->adrift_chunks));
         assert(kc_list_empty(&lane->hungry_shares) && kc_list_empty(&lane->flushing_ports));
-        fair_free(lane->fair);
         free(lane);
 }

@@ -1,7 +1,8 @@
 /* A lane: one thread's part of the engine. It owns ports and legs, hands out pages, starts chunks.
  *
  * lane_do_work (lane.c) is the engine's heart and reads as kcopyd's do_work: what completed first, because it
- * frees pages; then chunks that wait for pages; then new chunks in the order fairness says.
+ * frees pages; then chunks that wait for pages; then new chunks, one of each leg in turn. Whose requests
+ * go first to a device that several want is the port's affair (gate.h).
  *
  * Thread: its own, except lane_new / lane_free before and after the thread runs. Close: lane_close, when it
  * has no ports, no legs and no slabs any more (asserted by lane_free). */
@@ -9,14 +10,15 @@
 #define COPY_LANE_H
 
 #include "copy/engine.h"
-#include "copy/fair.h"
 #include "copy/pool.h"
 
 struct chunk;
 struct leg;
 
-/* How many bytes of new chunks one turn starts: it makes round robin decide who gets a busy lane's time. */
+/* How many bytes of new chunks one turn of a lane starts before it looks at answers again. */
 #define LANE_TURN_BYTES (8u << 20)
+/* What a chunk counts for at least: a short one is work too. */
+#define LANE_CHUNK_MIN_BYTES 4096u
 
 struct lane {
         struct kc_actor *actor, *control;
@@ -24,7 +26,7 @@ struct lane {
         unsigned index; /* 0 … n_lanes - 1 */
         uint64_t quarantine_ns;
 
-        struct fair *fair;            /* legs that may start a chunk */
+        struct kc_list ready_legs;    /* may start a chunk; in turn */
         struct kc_list write_chunks;  /* data is there: writes to issue */
         struct kc_list report_chunks; /* every write has an outcome: tell the home lane */
         struct kc_list io_chunks;     /* a read or writes in flight, by start */

@@ -122,34 +122,6 @@ int ledger_put(struct ledger *ledger, uint64_t start_bytes, uint64_t end_bytes, 
         return 0;
 }
 
-int ledger_fill(struct ledger *ledger, uint64_t start_bytes, uint64_t end_bytes, enum ledger_fate fate)
-{
-        uint64_t at_bytes = start_bytes, gap_start_bytes, gap_end_bytes;
-        unsigned n_gaps = 0;
-        int r;
-
-        assert(start_bytes <= end_bytes && end_bytes <= ledger->length_bytes);
-        while (
-            ledger_gap(ledger, at_bytes, &gap_start_bytes, &gap_end_bytes) && gap_start_bytes < end_bytes) {
-                n_gaps++;
-                at_bytes = gap_end_bytes;
-        }
-        r = ledger_reserve(ledger, n_gaps);
-        if (r < 0)
-                return r;
-        at_bytes = start_bytes;
-        while (
-            ledger_gap(ledger, at_bytes, &gap_start_bytes, &gap_end_bytes) && gap_start_bytes < end_bytes) {
-                uint64_t stop_bytes = gap_end_bytes < end_bytes ? gap_end_bytes : end_bytes;
-
-                ledger_insert(
-                    ledger, ledger_find(ledger, gap_start_bytes), gap_start_bytes, stop_bytes, fate);
-                at_bytes = gap_end_bytes;
-        }
-        ledger_fold(ledger);
-        return 0;
-}
-
 void ledger_doubt_writes(struct ledger *ledger)
 {
         unsigned n = 0;
@@ -200,15 +172,6 @@ uint64_t ledger_sum(const struct ledger *ledger, enum ledger_fate fate)
                 if (other != LEDGER_UNTOUCHED)
                         others_bytes += ledger_given(ledger, other);
         return ledger->length_bytes - others_bytes;
-}
-
-bool ledger_covers(const struct ledger *ledger, uint64_t start_bytes, uint64_t end_bytes)
-{
-        uint64_t gap_start_bytes, gap_end_bytes;
-
-        return start_bytes >= end_bytes ||
-               !ledger_gap(ledger, start_bytes, &gap_start_bytes, &gap_end_bytes) ||
-               gap_start_bytes >= end_bytes;
 }
 
 bool ledger_gap(const struct ledger *ledger, uint64_t from_bytes, uint64_t *ret_start, uint64_t *ret_end)

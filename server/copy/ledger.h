@@ -39,8 +39,6 @@ void ledger_done(struct ledger *ledger); /* frees the contents */
 /* Give [start, end) its fate. No byte of it may have one already (asserted). 0 or -ENOMEM (nothing changed).
  */
 int ledger_put(struct ledger *ledger, uint64_t start_bytes, uint64_t end_bytes, enum ledger_fate fate);
-/* Give what has no fate in [start, end) this fate; what has one keeps it. 0 or -ENOMEM. */
-int ledger_fill(struct ledger *ledger, uint64_t start_bytes, uint64_t end_bytes, enum ledger_fate fate);
 /* A flush failed: what was written since the last good one is in doubt: COPIED and ZEROED become
  * INDETERMINATE, sums included. */
 void ledger_doubt_writes(struct ledger *ledger);
@@ -48,8 +46,6 @@ void ledger_doubt_writes(struct ledger *ledger);
 bool ledger_full(const struct ledger *ledger);
 /* Bytes with this fate; LEDGER_UNTOUCHED includes what has no fate yet, so that the five always add up. */
 uint64_t ledger_sum(const struct ledger *ledger, enum ledger_fate fate);
-/* Whether [start, end) has a fate throughout. */
-bool ledger_covers(const struct ledger *ledger, uint64_t start_bytes, uint64_t end_bytes);
 /* The first gap (bytes without a fate) at or after `from`: true and its bounds, or false. */
 bool ledger_gap(const struct ledger *ledger, uint64_t from_bytes, uint64_t *ret_start, uint64_t *ret_end);
 

@@ -1,8 +1,8 @@
 /* A job's work on one lane. See leg.h for the conversation with the home lane.
  *
- * The happy path: leg_open, spans arrive (on_span), leg_start_chunk cuts them whenever fairness says so,
- * chunks report (leg_report), the span goes back, orders to end arrive, and the orders' answer is the last
- * word. */
+ * The happy path: leg_open, spans arrive (on_span), leg_start_chunk cuts them in turn with the lane's other
+ * legs, chunks report (leg_report), the span goes back, orders to end arrive, and the orders' answer is the
+ * last word. */
 #include "copy/leg.h"
 
 #include <assert.h>
@@ -20,6 +20,7 @@ void leg_init(
     struct leg *leg, struct run *run, struct lane *lane, struct share *share, struct leg_endpoint *endpoints)
 {
         *leg = (struct leg){.run = run, .lane = lane, .share = share, .endpoints = endpoints};
+        kc_list_init(&leg->ready_node);
         kc_list_init(&leg->spans);
         kc_list_init(&leg->chunks);
 }
@@ -47,11 +48,15 @@ int leg_open(struct leg *leg)
                     leg->lane->actor, le->port->lane->actor, le->port_endpoint, le->port_info, &le->endpoint);
                 le->remote = rc == 0;
         }
-        if (rc == 0)
-                rc =
-                    fair_add(leg->lane->fair, &leg->fair, leg->run->facts.identity, leg->run->facts.priority);
         leg->opened = rc == 0;
         return rc;
+}
+
+int leg_submit(struct leg *leg, struct leg_endpoint *le, struct io_req *req)
+{
+        req->flow = le->flow;
+        req->window_bytes = (uint64_t)leg->window.chunks * leg->run->facts.chunk_bytes;
+        return endpoint_submit(le->endpoint, req);
 }
 
 /* ---- spans to chunks */
@@ -90,8 +95,12 @@ static struct span *startable_span(struct leg *leg)
 
 void leg_update_ready(struct leg *leg)
 {
-        if (leg->opened && !leg->ended)
-                fair_set_ready(leg->lane->fair, &leg->fair, startable_span(leg) != NULL);
+        bool ready = leg->opened && !leg->ended && startable_span(leg) != NULL;
+
+        if (!ready)
+                kc_list_del(&leg->ready_node);
+        else if (kc_list_empty(&leg->ready_node))
+                kc_list_push(&leg->lane->ready_legs, &leg->ready_node);
 }
 
 static uint64_t zero_chunk_bytes(const struct leg *leg, uint64_t mask)
@@ -308,8 +317,7 @@ static void maybe_end(struct leg *leg)
                         leg->closing_remotes++;
                         endpoint_close(leg->endpoints[i].endpoint, on_remote_closed, leg);
                 }
-                if (leg->opened)
-                        fair_remove(leg->lane->fair, &leg->fair);
+                kc_list_del(&leg->ready_node);
                 leg->closing_remotes--;
         }
         if (leg->closing_remotes > 0)

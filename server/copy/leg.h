@@ -13,7 +13,6 @@
 #ifndef COPY_LEG_H
 #define COPY_LEG_H
 
-#include "copy/fair.h"
 #include "copy/lag.h"
 #include "copy/lane.h"
 #include "copy/port.h"
@@ -90,6 +89,8 @@ struct leg_endpoint {
         const struct endpoint_info *port_info; /* the device's, fixed */
         struct endpoint *endpoint; /* to submit to: the port's own, or a remote one of this leg's */
         bool remote;
+        struct io_flow own_flow; /* the run's at the port of this leg's lane: that lane's */
+        struct io_flow *flow;    /* of the port's lane, whoever submits */
         bool kill_posted;
         struct kc_msg kill_msg; /* to the port's lane and back */
         struct leg *leg;
@@ -100,7 +101,7 @@ struct leg {
         struct run *run;
         struct lane *lane;
         struct share *share;
-        struct fair_entry fair; /* ready: has a span and room in its window */
+        struct kc_list ready_node; /* on the lane's list: has a span, and room in its window */
         struct window window;
         struct kc_list spans;    /* to cut */
         struct kc_list chunks;   /* by leg_node: all that exist */
@@ -146,6 +147,7 @@ void leg_kill_endpoint(struct leg *leg, struct leg_endpoint *le);
 bool leg_endpoint_gone(const struct leg_endpoint *le, enum kc_class class);
 
 /* For lane.c and chunk.c. */
+int leg_submit(struct leg *leg, struct leg_endpoint *le, struct io_req *req);
 bool leg_start_chunk(struct leg *leg, uint64_t *ret_bytes);
 void leg_update_ready(struct leg *leg);
 void leg_chunk_gone(struct leg *leg, struct chunk *chunk);

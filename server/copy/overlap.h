@@ -14,4 +14,10 @@ bool overlap_find(const struct copy_spec *spec, const struct endpoint_info *from
     const struct endpoint_info *const *to, const struct job_plan *plan, unsigned *ret_one,
     unsigned *ret_other);
 
+#define OVERLAP_REASON_BYTES 224
+/* What it found, in words, to stand behind the name of `other`'s device: "overlaps with from (/disk.img): a
+ * loop device on that file; …"; into `reason`, which is returned. */
+const char *overlap_reason(const struct copy_spec *spec, const struct endpoint_info *from,
+    const struct endpoint_info *const *to, unsigned one, unsigned other, char reason[OVERLAP_REASON_BYTES]);
+
 #endif

@@ -114,19 +114,6 @@ int pool_add(struct pool *pool, const struct slab *slab)
         return 0;
 }
 
-uint32_t pool_largest_pages(const struct pool *pool)
-{
-        uint32_t largest_pages = 0;
-
-        kc_list_for_each (pos, &pool->slabs) {
-                const struct pool_slab *entry = kc_list_entry(pos, struct pool_slab, node);
-
-                if (!entry->recalled && entry->slab.n_pages > largest_pages)
-                        largest_pages = entry->slab.n_pages;
-        }
-        return largest_pages;
-}
-
 /* A slab with nothing in use and too short for the power of two, yet long enough for what is asked. */
 static bool slab_fits_whole(const struct pool_slab *entry, uint32_t n_pages, unsigned order)
 {

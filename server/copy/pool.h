@@ -61,8 +61,6 @@ void pool_init(struct pool *pool);
 void pool_done(struct pool *pool); /* no slab may be left */
 /* 0 or -ENOMEM. */
 int pool_add(struct pool *pool, const struct slab *slab);
-/* The largest number of pages one buffer can have here even when all are free (0: no slab). */
-uint32_t pool_largest_pages(const struct pool *pool);
 /* A page-aligned buffer of at least `n_pages` (rounded up to a power of two, or to a whole short slab), or
  * NULL. *ret_pages is what it takes. Recalled slabs are not used. */
 void *pool_alloc(struct pool *pool, uint32_t n_pages, uint32_t *ret_pages);

@@ -34,10 +34,12 @@ static void close_endpoint(struct port *port)
 {
         assert(kc_list_empty(&port->flush_waiting) && !port->flushing);
         port->closing = true;
-        if (port->endpoint)
-                endpoint_close(port->endpoint, on_endpoint_closed, port);
-        else
+        if (!port->endpoint) {
                 closed(port);
+                return;
+        }
+        gate_done(&port->gate);
+        endpoint_close(port->endpoint, on_endpoint_closed, port);
 }
 
 static void on_close_msg(struct kc_actor *actor, struct kc_msg *msg)
@@ -77,6 +79,7 @@ static void on_open(struct io_open *open)
         if (open->status == 0) {
                 port->endpoint = open->endpoint;
                 port->info = open->endpoint->info;
+                gate_init(&port->gate, port->lane->actor, port->endpoint);
         }
         port->open_msg.on_message = device_on_port_opened;
         kc_actor_post(port->lane->control, &port->open_msg);
@@ -207,15 +210,11 @@ static void flush_start(struct port *port)
 
 uint64_t port_check_deadline(struct port *port, uint64_t now_ns)
 {
-        uint64_t kill_ns = port->flush_deadline_ns + port->lane->quarantine_ns;
-
         if (now_ns < port->flush_deadline_ns)
                 return port->flush_deadline_ns;
+        /* The flush stays in flight until it is answered or the port closes, which kills the endpoint. */
         if (!kc_list_empty(&port->flush_batch))
                 flush_failed(port, -ETIMEDOUT, KC_CLASS_TIMEOUT);
-        if (now_ns < kill_ns)
-                return kill_ns;
-        port_kill(port);
         return UINT64_MAX;
 }
 

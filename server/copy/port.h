@@ -9,6 +9,7 @@
 #ifndef COPY_PORT_H
 #define COPY_PORT_H
 
+#include "copy/gate.h"
 #include "copy/pool.h"
 #include "io/endpoint.h"
 
@@ -36,6 +37,7 @@ struct port {
 
         /* the lane's */
         struct io_open open;
+        struct gate gate; /* in front of the endpoint while there is one */
         bool opening, close_wanted, closing;
 
         /* the lane's, home port only: flushes, one at a time, each for all who wait by then */

@@ -28,7 +28,10 @@ static void set_error(
 {
         const char *why = class == KC_CLASS_TIMEOUT    ? "no answer within the deadline"
                           : class == KC_CLASS_PROTOCOL ? "the server broke the protocol"
-                                                       : strerror(-status);
+                          : status == -ENOTCONN        ? "the connection to the server was lost"
+                          : status == -EFBIG
+                              ? "larger than the file system or a file size limit (ulimit -f) allows"
+                              : strerror(-status);
 
         if (error->has_sector)
                 kc_error_set(&error->error, status, class, "%s: %s at sector %llu: %s", device, what,

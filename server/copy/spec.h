@@ -31,6 +31,7 @@ struct copy_options {
         uint64_t timeout_ns;           /* of one command; 0: the engine's default */
         unsigned priority;             /* 0 … 7 */
         uint64_t progress_interval_ns; /* 0: none */
+        bool validate_only;            /* no job comes of it */
 };
 
 struct copy_spec {

@@ -121,12 +121,15 @@ static bool check_start(const struct validation *v, unsigned index, const struct
 {
         if (region->sector * KC_SECTOR_BYTES < info->size_bytes)
                 return true;
-        /* An empty file is copied as what it is. */
+        /* An empty file is copied as what it is. An empty export is a server's mistake more often than not,
+         * and would cut a file that it is copied to. */
         if (index == REFUSE_SOURCE && info->kind == IO_KIND_FILE && region->sector == 0 &&
             region->count_sectors == 0)
                 return true;
         if (info->size_bytes == 0)
-                return refuse_region(v->refusal, v->spec, index, "sector", KC_CLASS_INVALID, "is empty");
+                return refuse_region(v->refusal, v->spec, index, "sector", KC_CLASS_INVALID,
+                    index == REFUSE_SOURCE ? "is empty: there is nothing to copy"
+                                           : "is empty: nothing fits in");
         refuse_region(v->refusal, v->spec, index, "sector", KC_CLASS_INVALID,
             "sector %" PRIu64 " is beyond the end of the device, which has %" PRIu64 " bytes", region->sector,
             info->size_bytes);
@@ -281,7 +284,7 @@ static bool check_destination_fits(const struct validation *v, unsigned index)
                 return true;
         refuse_region(v->refusal, v->spec, index, "count", KC_CLASS_INVALID,
             "%" PRIu64 " bytes from sector %" PRIu64 " on pass the end of the device, which has %" PRIu64
-            " bytes",
+            " bytes; name a larger one, or a part of the source that fits",
             v->plan->length_bytes, region->sector, v->to[index]->size_bytes);
         return refuse_limit(v->refusal, sectors_of(v->to[index]->size_bytes - start_bytes));
 }
@@ -399,16 +402,13 @@ static bool check_chunks(const struct validation *v, uint32_t pages)
 
 static bool check_overlap(const struct validation *v)
 {
+        char reason[OVERLAP_REASON_BYTES];
         unsigned one, other;
-        char name[24], key[80];
-        const char *shared;
 
         if (!overlap_find(v->spec, v->from, v->to, v->plan, &one, &other))
                 return true;
-        shared = v->to[other]->identity.key;
-        return refuse_region(v->refusal, v->spec, other, NULL, KC_CLASS_CONFLICT,
-            "overlaps with %s: both touch the same bytes of %s", refuse_region_name(name, one),
-            kc_error_escape(key, sizeof(key), shared, strlen(shared)));
+        return refuse_region(v->refusal, v->spec, other, NULL, KC_CLASS_CONFLICT, "%s",
+            overlap_reason(v->spec, v->from, v->to, one, other, reason));
 }
 
 bool validate_plan(const struct copy_spec *spec, const struct endpoint_info *from,

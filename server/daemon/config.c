@@ -59,6 +59,11 @@ static int set_endpoint(struct parse *parse, const char *name, const char *key, 
                     parse->line, name);
         if (strcmp(key, "device") != 0)
                 return -ENOENT;
+        /* what a request may name, too */
+        if (*value != '/' && !strstr(value, "://") && strcmp(value, "null:") != 0)
+                return kc_error_set(&parse->err, -EINVAL, KC_CLASS_INVALID,
+                    "%s:%u: %s: no device; write an absolute path, an NBD URI or null:", parse->path,
+                    parse->line, value);
         endpoint = endpoint_get(parse, name);
         if (!endpoint)
                 return kc_error_set(&parse->err, -ENOMEM, KC_CLASS_INTERNAL, "out of memory");

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/options.h"
 
 #define BACKLOG 128
 
@@ -96,17 +97,25 @@ static int bind_unix(const struct sockaddr_un *address, int *ret_fd, struct kc_e
         return 0;
 }
 
-static void make_parent(const char *path)
+/* The folder of the socket is there. The default's own is made: /run is empty after a boot. Any other that is
+ * missing is a mistake in the path. */
+static int check_parent(const char *path, struct kc_error *err)
 {
         char parent[sizeof(((struct sockaddr_un *)0)->sun_path)];
+        struct stat st;
         char *slash;
 
         snprintf(parent, sizeof(parent), "%s", path);
         slash = strrchr(parent, '/');
-        if (slash && slash != parent) {
-                *slash = '\0';
+        if (!slash || slash == parent)
+                return 0;
+        *slash = '\0';
+        if (strcmp(path, OPTIONS_DEFAULT_SOCKET) == 0)
                 mkdir(parent, 0755); /* bind says what is wrong */
-        }
+        if (stat(parent, &st) < 0 && errno == ENOENT)
+                return kc_error_set(err, -ENOENT, KC_CLASS_NOT_FOUND,
+                    "unix:%s: there is no folder %s; create it, or name another path", path, parent);
+        return 0;
 }
 
 static int open_unix(uv_loop_t *loop, struct listener *listener, const char *path, struct kc_error *err)
@@ -120,10 +129,12 @@ static int open_unix(uv_loop_t *loop, struct listener *listener, const char *pat
                 return kc_error_set(err, -ENAMETOOLONG, KC_CLASS_INVALID,
                     "unix:%s: a socket's path has 1 to %zu bytes", path, sizeof(address.sun_path) - 1);
         strcpy(address.sun_path, path);
+        r = check_parent(path, err);
+        if (r < 0)
+                return r;
         r = make_room(&address, err);
         if (r < 0)
                 return r;
-        make_parent(path);
         r = bind_unix(&address, &fd, err);
         if (r < 0)
                 return r;

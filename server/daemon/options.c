@@ -12,7 +12,7 @@
 #define SECONDS_MAX 1e6
 #define LANES_MAX 64u
 #define LANES_DEFAULT_MAX 16u
-#define DEFAULT_LISTEN "unix:/run/kcopyd/kcopyd.sock"
+#define DEFAULT_LISTEN "unix:" OPTIONS_DEFAULT_SOCKET
 
 const char *argp_program_version = "kcopyd " KCOPY_VERSION;
 

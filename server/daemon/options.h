@@ -8,6 +8,7 @@
 #include "io/provider.h"
 
 #define OPTIONS_LISTEN_MAX 16u
+#define OPTIONS_DEFAULT_SOCKET "/run/kcopyd/kcopyd.sock"
 
 struct options {
         char *listen[OPTIONS_LISTEN_MAX]; /* "unix:PATH", "tcp:HOST:PORT" */

@@ -161,7 +161,7 @@ void shutdown_begin(struct daemon *daemon)
         daemon->phase = DAEMON_DRAINING;
         kc_log_info("daemon", "stopping: waiting for jobs connections=%u", rpc_sessions(daemon->rpc));
         set_deadline(daemon, daemon->options.drain_timeout_ns);
-        rpc_drain(daemon->rpc);
+        rpc_drain(daemon->rpc, daemon->options.drain_timeout_ns);
 }
 
 void shutdown_init(struct daemon *daemon)

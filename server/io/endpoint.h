@@ -50,6 +50,7 @@ struct io_extent {
 };
 
 struct endpoint;
+struct io_flow;
 
 struct io_req {
         /* the caller's, unchanged by the endpoint */
@@ -59,6 +60,8 @@ struct io_req {
         uint64_t length_bytes;
         void *buf; /* read: filled; write: borrowed until on_done; page aligned when it comes from a pool */
         void (*on_done)(struct io_req *req);
+        struct io_flow *flow;  /* whose it is, for the endpoint's scheduler; NULL: it is never held back */
+        uint64_t window_bytes; /* how much its flow keeps in flight; 0: unknown */
 
         /* results, valid in on_done */
         int status;          /* 0, or negative errno: everything was done, or the range is in doubt.
@@ -74,9 +77,13 @@ struct io_req {
          * true. Still false in on_done: it failed and never left. */
         bool sent;
 
+        /* the scheduler's */
+        bool held;
+        void (*sched_on_done)(struct io_req *req);
+
         /* the endpoint's between submit and on_done */
         struct endpoint *endpoint;
-        struct kc_list node;
+        struct kc_list node; /* the scheduler's while it is held */
         int64_t cookie;
         void *scratch;
 };
@@ -131,8 +138,15 @@ struct endpoint_ops {
         void (*withdraw)(struct endpoint *endpoint, struct io_req *req);
 };
 
+/* In which order requests with a flow leave for a device that several flows share (copy/gate.c). */
+struct io_sched {
+        int (*submit)(struct io_sched *sched, struct io_req *req);    /* as endpoint_ops.submit */
+        void (*withdraw)(struct io_sched *sched, struct io_req *req); /* of one that is held */
+};
+
 struct endpoint {
         const struct endpoint_ops *ops;
+        struct io_sched *sched;    /* NULL: none; its owner's, who set it */
         struct endpoint_info info; /* fixed once open, except size_bytes and absent by IO_RESIZE */
         bool dead;                 /* the connection is lost: every submit fails; set before the first on_done
                                       that tells of it */
@@ -146,6 +160,9 @@ static inline int endpoint_submit(struct endpoint *endpoint, struct io_req *req)
         req->n_extents = 0;
         req->endpoint = endpoint;
         req->sent = true;
+        req->held = false;
+        if (endpoint->sched && req->flow)
+                return endpoint->sched->submit(endpoint->sched, req);
         return endpoint->ops->submit(endpoint, req);
 }
 
@@ -157,7 +174,9 @@ static inline void endpoint_kill(struct endpoint *endpoint)
 
 static inline void endpoint_withdraw(struct endpoint *endpoint, struct io_req *req)
 {
-        if (!req->sent && endpoint->ops->withdraw)
+        if (req->held)
+                endpoint->sched->withdraw(endpoint->sched, req);
+        else if (!req->sent && endpoint->ops->withdraw)
                 endpoint->ops->withdraw(endpoint, req);
 }
 

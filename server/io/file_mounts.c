@@ -1,4 +1,4 @@
-/* Mounts and holders of block devices, from /proc/self/mountinfo and sysfs: see file_mounts.h. */
+/* Mounts, swap and holders of block devices, from /proc and sysfs: see file_mounts.h. */
 #include "io/file_mounts.h"
 
 #include <dirent.h>
@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "base/error.h"
 #include "io/identity.h"
@@ -109,26 +110,124 @@ bool file_mounts_writable(dev_t dev)
         return find_mount(dev, true, place, sizeof(place));
 }
 
-void file_mounts_user(dev_t dev, char *text, size_t text_bytes)
+/* In /proc/swaps blanks and backslashes of a path are \ooo. */
+static void unescape(char *text)
 {
-        char path[64], place[100];
+        char *to = text;
+        unsigned code;
+
+        for (const char *from = text; *from != '\0'; to++) {
+                if (strnlen(from, 4) == 4 && sscanf(from, "\\%3o", &code) == 1) {
+                        *to = (char)code;
+                        from += 4;
+                } else {
+                        *to = *from++;
+                }
+        }
+        *to = '\0';
+}
+
+/* The first swap space that is `wanted`. */
+static bool find_swap(bool (*wanted)(const struct stat *swap, const void *arg), const void *arg)
+{
+        FILE *file = fopen("/proc/swaps", "re");
+        char *line = NULL;
+        size_t line_bytes = 0;
+        bool found = false;
+
+        if (file == NULL)
+                return false;
+        while (!found && getline(&line, &line_bytes, file) > 0) {
+                struct stat st;
+
+                line[strcspn(line, " \t\n")] = '\0';
+                unescape(line);
+                found = line[0] == '/' && stat(line, &st) == 0 && wanted(&st, arg);
+        }
+        free(line);
+        fclose(file);
+        return found;
+}
+
+static bool swaps_on_device(const struct stat *swap, const void *arg)
+{
+        return S_ISBLK(swap->st_mode) && stands_on(swap->st_rdev, *(const dev_t *)arg, LAYERS_MAX);
+}
+
+static bool is_same_file(const struct stat *swap, const void *arg)
+{
+        const struct stat *st = arg;
+
+        return swap->st_dev == st->st_dev && swap->st_ino == st->st_ino;
+}
+
+bool file_mounts_swap_file(const struct stat *st)
+{
+        return find_swap(is_same_file, st);
+}
+
+/* The first entry of the sysfs folder `path`/holders. */
+static bool find_holder(const char *path, char *name, size_t name_bytes)
+{
+        char holders[400];
         struct dirent *entry;
+        bool found = false;
         DIR *dir;
 
-        if (find_mount(dev, false, place, sizeof(place))) {
-                snprintf(text, text_bytes, "mounted on %s", place);
-                return;
-        }
-        snprintf(text, text_bytes, "mounted or in use");
-        snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/holders", major(dev), minor(dev));
-        dir = opendir(path);
+        snprintf(holders, sizeof(holders), "%s/holders", path);
+        dir = opendir(holders);
         if (dir == NULL)
-                return;
-        while ((entry = readdir(dir)) != NULL) {
-                if (entry->d_name[0] == '.')
-                        continue;
-                snprintf(text, text_bytes, "held by %.60s", entry->d_name);
-                break;
+                return false;
+        while (!found && (entry = readdir(dir)) != NULL) {
+                found = entry->d_name[0] != '.';
+                if (found)
+                        snprintf(name, name_bytes, "%.60s", entry->d_name);
         }
         closedir(dir);
+        return found;
+}
+
+/* Who holds `dev` or one of its partitions. */
+static bool find_holders(dev_t dev, char *name, size_t name_bytes)
+{
+        char device[64], path[352];
+        struct dirent *entry;
+        bool found;
+        DIR *dir;
+
+        snprintf(device, sizeof(device), "/sys/dev/block/%u:%u", major(dev), minor(dev));
+        found = find_holder(device, name, name_bytes);
+        dir = opendir(device);
+        if (dir == NULL)
+                return found;
+        while (!found && (entry = readdir(dir)) != NULL) {
+                snprintf(path, sizeof(path), "%s/%s/partition", device, entry->d_name);
+                if (entry->d_name[0] == '.' || access(path, F_OK) < 0)
+                        continue;
+                snprintf(path, sizeof(path), "%s/%s", device, entry->d_name);
+                found = find_holder(path, name, name_bytes);
+        }
+        closedir(dir);
+        return found;
+}
+
+bool file_mounts_find(dev_t dev, char *text, size_t text_bytes)
+{
+        char name[100];
+
+        if (find_mount(dev, false, name, sizeof(name)))
+                snprintf(text, text_bytes, "mounted on %s", name);
+        else if (find_swap(swaps_on_device, &dev))
+                snprintf(text, text_bytes, "used as swap");
+        else if (find_holders(dev, name, sizeof(name)))
+                snprintf(text, text_bytes, "held by %s", name);
+        else
+                return false;
+        return true;
+}
+
+void file_mounts_user(dev_t dev, char *text, size_t text_bytes)
+{
+        if (!file_mounts_find(dev, text, text_bytes))
+                snprintf(text, text_bytes, "mounted or in use");
 }

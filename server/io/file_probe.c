@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "io/file_held.h"
 #include "io/file_mounts.h"
 #include "io/identity.h"
 
@@ -180,6 +181,16 @@ static void common_geometry(const struct file_wanted *wanted, struct endpoint_in
         info->can_flush = info->can_fua = info->multi_conn = true;
 }
 
+static int check_held(const struct stat *st, const struct endpoint_info *info, struct kc_error *err)
+{
+        char user[200];
+
+        if (!file_held(st, info, user, sizeof(user)))
+                return 0;
+        return kc_error_set(
+            err, -EBUSY, KC_CLASS_BUSY, "%s; unmount or release it before it is overwritten", user);
+}
+
 static int probe_present(
     int path_fd, const struct file_wanted *wanted, struct file_found *found, struct kc_error *err)
 {
@@ -200,9 +211,11 @@ static int probe_present(
                 rc = block_geometry(found->fd, &st, wanted, &found->info, err);
         else
                 file_geometry(&st, &found->info);
-        if (rc == 0)
-                identity_of_open(found->fd, &st, &found->info.identity);
-        return rc;
+        if (rc < 0)
+                return rc;
+        identity_of_open(found->fd, &st, &found->info.identity);
+        /* Whoever opens it once more has passed this already. */
+        return (wanted->access & IO_ACCESS_WRITE) && !wanted->extra ? check_held(&st, &found->info, err) : 0;
 }
 
 /* There is no such file, and it may be created: its directory is kept open instead. */

@@ -80,6 +80,15 @@ static int64_t create(struct file_cmd *cmd)
         return rc;
 }
 
+/* Somebody else may have made it longer since it was looked at, and ftruncate would cut that off again: the
+ * last byte's block is allocated instead, which moves the end outward only. */
+static int grow(int fd, uint64_t wanted_bytes)
+{
+        if (fallocate(fd, 0, (off_t)wanted_bytes - 1, 1) == 0)
+                return 0;
+        return errno == EOPNOTSUPP ? ftruncate(fd, (off_t)wanted_bytes) : -1;
+}
+
 int64_t file_work_resize(struct file_op *op)
 {
         struct file_cmd *cmd = cmd_of(op);
@@ -96,7 +105,8 @@ int64_t file_work_resize(struct file_op *op)
         if (cmd->size_bytes == wanted_bytes ||
             ((cmd->req->flags & IO_GROW_ONLY) && cmd->size_bytes > wanted_bytes))
                 return 0;
-        if (ftruncate(op->fd, (off_t)wanted_bytes) < 0)
+        if (cmd->req->flags & IO_GROW_ONLY ? grow(op->fd, wanted_bytes) < 0
+                                           : ftruncate(op->fd, (off_t)wanted_bytes) < 0)
                 return -errno;
         cmd->size_bytes = wanted_bytes;
         return 0;

@@ -2,6 +2,7 @@
 #include "io/identity.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/loop.h>
 #include <linux/major.h>
 #include <stdio.h>
@@ -76,6 +77,27 @@ static int open_by_number(dev_t dev)
         return fd;
 }
 
+/* What sysfs says of a loop device whose node may not be opened. It has a path only, which leads nowhere or
+ * astray if the file was deleted or belongs to another mount namespace. */
+static bool loop_status_by_path(dev_t dev, struct loop_info64 *ret_info)
+{
+        char path[PATH_MAX], offset[32];
+        unsigned long long offset_bytes;
+        struct stat st;
+
+        if (!sysfs_read(dev, "loop/backing_file", path, sizeof(path)) ||
+            !sysfs_read(dev, "loop/offset", offset, sizeof(offset)) ||
+            sscanf(offset, "%llu", &offset_bytes) != 1 || stat(path, &st) < 0)
+                return false;
+        *ret_info = (struct loop_info64){
+            .lo_device = st.st_dev,
+            .lo_inode = st.st_ino,
+            .lo_rdevice = S_ISBLK(st.st_mode) ? st.st_rdev : 0,
+            .lo_offset = offset_bytes,
+        };
+        return true;
+}
+
 /* What backs the loop device `dev`. `fd`: open on it or a partition of it, or -1. */
 static bool loop_status(int fd, dev_t dev, struct loop_info64 *ret_info)
 {
@@ -84,7 +106,7 @@ static bool loop_status(int fd, dev_t dev, struct loop_info64 *ret_info)
 
         if (own_fd >= 0)
                 close(own_fd);
-        return ok;
+        return ok || loop_status_by_path(dev, ret_info);
 }
 
 static void identity_of_file(dev_t dev, uint64_t inode, struct io_identity *ret_identity)
@@ -125,6 +147,12 @@ void identity_of_open(int fd, const struct stat *st, struct io_identity *ret_ide
                 identity_of_block(fd, st->st_rdev, ret_identity);
         else
                 identity_of_file(st->st_dev, st->st_ino, ret_identity);
+}
+
+void identity_of_device(dev_t dev, struct io_identity *ret_identity)
+{
+        memset(ret_identity, 0, sizeof(*ret_identity));
+        identity_of_block(-1, dev, ret_identity);
 }
 
 /* FNV-1a, 64 bits. A collision makes two jobs wait for each other, no worse. */

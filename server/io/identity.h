@@ -14,6 +14,8 @@
 
 /* `fd` is open on the regular file or block device that `st` describes. */
 void identity_of_open(int fd, const struct stat *st, struct io_identity *ret_identity);
+/* The same of a block device that nobody has opened. */
+void identity_of_device(dev_t dev, struct io_identity *ret_identity);
 /* A file `name` to be created in the directory `dir`; long names end in a digest. */
 void identity_of_new(const struct stat *dir, const char *name, struct io_identity *ret_identity);
 /* The disk of a partition and where it begins; false where `dev` is no partition (or sysfs is missing). */

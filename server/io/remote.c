@@ -173,6 +173,8 @@ static int remote_submit(struct endpoint *endpoint, struct io_req *req)
             .buf = req->buf,
             .extents = req->extents,
             .on_done = on_inner_done,
+            .flow = req->flow,
+            .window_bytes = req->window_bytes,
         };
         remote->n_in_flight++;
         request->msg.on_message = on_request;

@@ -93,10 +93,12 @@ void batch_refuse(struct batch *batch, unsigned index, const struct engine_refus
 {
         struct engine_refusal *copy = malloc(sizeof(*copy));
 
-        if (copy)
+        if (copy) {
                 *copy = *refusal;
-        else
+                session_explain(batch->session, copy);
+        } else {
                 session_lost(batch->session, "out of memory");
+        }
         batch->answers[index].refusal = copy;
         batch_answered(batch);
 }
@@ -144,6 +146,7 @@ void batch_submit(struct batch *batch, unsigned index, struct copy_spec *spec)
         slot->of_batch = true;
         slot->submission.on_accepted = on_accepted;
         slot->submission.on_refused = on_refused;
+        slot_pace(slot, spec);
         if (engine_submit(session->client, spec, &slot->submission) < 0) {
                 slot_free(slot);
                 goto err;

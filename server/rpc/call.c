@@ -29,6 +29,7 @@ static void on_opened(
         Kcopy__V1__ServerMessage message = KCOPY__V1__SERVER_MESSAGE__INIT;
         Kcopy__V1__Opened opened = KCOPY__V1__OPENED__INIT;
 
+        session->calls.n_handles++;
         if (session_is_live(session)) {
                 kc_budget_reset(&session->rpc->build);
                 opened.handle = handle;
@@ -52,10 +53,30 @@ static void on_refused(struct engine_open *open, const struct engine_refusal *re
         call_end(call);
 }
 
+void call_handle_closed(struct session *session)
+{
+        session->calls.n_handles--;
+}
+
+static void refuse_more(struct session *session, uint64_t request_id)
+{
+        struct engine_refusal refusal = {.has_limit = true, .limit = session->rpc->config.handles_max};
+
+        kc_error_set(&refusal.error, -EMFILE, KC_CLASS_LIMIT,
+            "handles: this connection has %llu devices open, which is all it may have; close one first",
+            (unsigned long long)refusal.limit);
+        session_refuse(session, request_id, &refusal);
+}
+
 void call_open(struct session *session, uint64_t request_id, const char *device, bool write)
 {
-        struct call *call = calloc(1, sizeof(*call));
+        struct call *call;
 
+        if (session->calls.n + session->calls.n_handles >= session->rpc->config.handles_max) {
+                refuse_more(session, request_id);
+                return;
+        }
+        call = calloc(1, sizeof(*call));
         if (!call) {
                 session_lost(session, "out of memory");
                 return;

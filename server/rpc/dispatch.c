@@ -38,15 +38,26 @@ static const struct operation {
 
 /* ---- answers that many operations give */
 
+void session_explain(const struct session *session, struct engine_refusal *refusal)
+{
+        if (!session->rpc->stopped || refusal->error.class != KC_CLASS_CANCELLED)
+                return;
+        refusal->error = (struct kc_error){0};
+        kc_error_set(&refusal->error, -ESHUTDOWN, KC_CLASS_STOPPED,
+            "kcopyd: was stopped before the job began; submit it again when the server runs");
+}
+
 void session_refuse(struct session *session, uint64_t request_id, const struct engine_refusal *refusal)
 {
         Kcopy__V1__ServerMessage message = KCOPY__V1__SERVER_MESSAGE__INIT;
+        struct engine_refusal explained = *refusal;
         Kcopy__V1__Refused refused;
 
         if (!session_is_live(session))
                 return;
+        session_explain(session, &explained);
         kc_budget_reset(&session->rpc->build);
-        if (!encode_refused(&session->rpc->build, refusal, KC_MESSAGE_MAX_BYTES, &refused)) {
+        if (!encode_refused(&session->rpc->build, &explained, KC_MESSAGE_MAX_BYTES, &refused)) {
                 session_lost(session, "out of memory");
                 return;
         }
@@ -117,13 +128,13 @@ static void run(struct session *session, const Kcopy__V1__ClientMessage *request
         else if (!operation || !operation->run)
                 session_refuse_field(
                     session, request_id, "body", -EINVAL, KC_CLASS_INVALID, "body: the request has none");
+        else if (operation->makes_work && session->rpc->draining)
+                session_refuse_field(session, request_id, "", -ESHUTDOWN, KC_CLASS_STOPPED,
+                    "kcopyd: is shutting down and takes no new jobs; submit it again when the server runs");
         else if (!(operation->states & KC_SM_TO(state)))
                 session_refuse_field(session, request_id, "body", -EINVAL, KC_CLASS_CONFLICT,
                     state == SESSION_OPEN ? "hello: has been said already"
                                           : "goodbye: has been said, there can be no more of these");
-        else if (operation->makes_work && session->rpc->draining)
-                session_refuse_field(session, request_id, "body", -ESHUTDOWN, KC_CLASS_BUSY,
-                    "kcopyd: is shutting down; connect again later");
         else
                 operation->run(session, request_id, request);
 }

@@ -10,26 +10,14 @@
 
 #define NS_PER_MS 1000000u
 
-/* A zeroed message of the arena, initialised by protobuf-c's own function. */
-#define BUILD(type, init)                                                                                    \
-        static type *build_##init(struct kc_budget *build)                                                   \
-        {                                                                                                    \
-                type *message = kc_budget_alloc(build, sizeof(*message));                                    \
-                                                                                                             \
-                if (message)                                                                                 \
-                        kcopy__v1__##init##__init(message);                                                  \
-                return message;                                                                              \
-        }
-
-BUILD(Kcopy__V1__Ledger, ledger)
-BUILD(Kcopy__V1__EndpointError, endpoint_error)
-BUILD(Kcopy__V1__Completion, completion)
-BUILD(Kcopy__V1__DestinationResult, destination_result)
-BUILD(Kcopy__V1__Progress, progress)
-BUILD(Kcopy__V1__StateChange, state_change)
-BUILD(Kcopy__V1__DeviceInfo, device_info)
-BUILD(Kcopy__V1__DestinationInfo, destination_info)
-BUILD(Kcopy__V1__JobInfo, job_info)
+ENCODE_BUILD(Kcopy__V1__Ledger, ledger)
+ENCODE_BUILD(Kcopy__V1__EndpointError, endpoint_error)
+ENCODE_BUILD(Kcopy__V1__Completion, completion)
+ENCODE_BUILD(Kcopy__V1__DestinationResult, destination_result)
+ENCODE_BUILD(Kcopy__V1__Progress, progress)
+ENCODE_BUILD(Kcopy__V1__StateChange, state_change)
+ENCODE_BUILD(Kcopy__V1__DestinationInfo, destination_info)
+ENCODE_BUILD(Kcopy__V1__JobInfo, job_info)
 
 /* Both ends number classes and states alike. */
 _Static_assert((int)KC_CLASS_INTERNAL == (int)KCOPY__V1__ERROR_CLASS__ERROR_CLASS_INTERNAL, "classes");
@@ -129,8 +117,20 @@ Kcopy__V1__DestinationResult *encode_destination(struct kc_budget *build, unsign
         return message;
 }
 
+/* Of a destination that was cancelled: the engine cannot know who wanted that. */
+static struct job_destination_result explain_stop(uint64_t job_id, struct job_destination_result result)
+{
+        if (result.error.error.class != KC_CLASS_CANCELLED)
+                return result;
+        result.error.error = (struct kc_error){0};
+        kc_error_set(&result.error.error, -ECANCELED, KC_CLASS_STOPPED,
+            "job %llu: the server was stopped before it was complete; submit it again when the server runs",
+            (unsigned long long)job_id);
+        return result;
+}
+
 Kcopy__V1__Completion *encode_completion(struct kc_budget *build, uint64_t job_id,
-    const struct copy_spec *spec, const struct job_result *result, size_t text_max_bytes)
+    const struct copy_spec *spec, const struct job_result *result, size_t text_max_bytes, bool stopped)
 {
         Kcopy__V1__Completion *message = build_completion(build);
 
@@ -152,8 +152,11 @@ Kcopy__V1__Completion *encode_completion(struct kc_budget *build, uint64_t job_i
         if (!message->destinations)
                 return NULL;
         for (unsigned i = 0; i < result->n_destinations; i++) {
-                message->destinations[i] =
-                    encode_destination(build, i, &result->destinations[i], text_max_bytes);
+                struct job_destination_result destination = result->destinations[i];
+
+                if (stopped)
+                        destination = explain_stop(job_id, destination);
+                message->destinations[i] = encode_destination(build, i, &destination, text_max_bytes);
                 if (!message->destinations[i])
                         return NULL;
         }
@@ -202,30 +205,6 @@ Kcopy__V1__StateChange *encode_state(struct kc_budget *build, const struct engin
         message->state = (Kcopy__V1__JobState)view->state;
         message->reason = encode_text(build, view->reason, KC_MESSAGE_MAX_BYTES);
         return message->reason ? message : NULL;
-}
-
-Kcopy__V1__DeviceInfo *encode_device(
-    struct kc_budget *build, const char *name, const struct endpoint_info *info)
-{
-        Kcopy__V1__DeviceInfo *message = build_device_info(build);
-
-        if (!message)
-                return NULL;
-        message->name = encode_text(build, name, KC_DEVICE_NAME_MAX_BYTES);
-        message->size_bytes = info->size_bytes;
-        message->block_min_bytes = info->block_min_bytes;
-        message->block_preferred_bytes = info->block_preferred_bytes;
-        message->block_max_bytes = info->block_max_bytes;
-        message->read_only = info->read_only;
-        message->can_flush = info->can_flush;
-        message->can_fua = info->can_fua;
-        message->can_zero = info->zero_max_bytes != 0;
-        message->can_extents = info->can_extents;
-        message->multi_conn = info->multi_conn;
-        message->resizable = info->resizable;
-        message->mounted_for_writing = info->mounted_rw;
-        message->identity = (char *)info->identity.key;
-        return message->name ? message : NULL;
 }
 
 /* How much of a job is told. */
@@ -290,7 +269,7 @@ static Kcopy__V1__JobInfo *job_info_of(struct kc_budget *build, struct engine *e
         message->n_destinations = spec->n_to;
         if (view->result) {
                 message->completion =
-                    encode_completion(build, view->job_id, spec, view->result, detail->text_max_bytes);
+                    encode_completion(build, view->job_id, spec, view->result, detail->text_max_bytes, false);
                 if (!message->completion)
                         return NULL;
         }

@@ -14,6 +14,17 @@
 
 #define ENCODE_NAME_MAX_BYTES 256u
 
+/* A zeroed message of the arena, initialised by protobuf-c's own function. */
+#define ENCODE_BUILD(type, init)                                                                             \
+        static type *build_##init(struct kc_budget *build)                                                   \
+        {                                                                                                    \
+                type *message = kc_budget_alloc(build, sizeof(*message));                                    \
+                                                                                                             \
+                if (message)                                                                                 \
+                        kcopy__v1__##init##__init(message);                                                  \
+                return message;                                                                              \
+        }
+
 /* Append a message as one frame. 0 or -ENOMEM; a message that is larger than a frame asserts. */
 int encode_message(struct outq *out, const Kcopy__V1__ServerMessage *message, unsigned n_terminal);
 
@@ -25,8 +36,9 @@ char *encode_errno(struct kc_budget *build, int code);
 /* Fills *ret_message; false: the arena is full. Reasons are cut to `reason_max_bytes`. */
 bool encode_refused(struct kc_budget *build, const struct engine_refusal *refusal, size_t reason_max_bytes,
     Kcopy__V1__Refused *ret_message);
+/* `stopped`: what was cancelled is told as the server's doing. */
 Kcopy__V1__Completion *encode_completion(struct kc_budget *build, uint64_t job_id,
-    const struct copy_spec *spec, const struct job_result *result, size_t text_max_bytes);
+    const struct copy_spec *spec, const struct job_result *result, size_t text_max_bytes, bool stopped);
 Kcopy__V1__DestinationResult *encode_destination(struct kc_budget *build, unsigned index,
     const struct job_destination_result *result, size_t text_max_bytes);
 Kcopy__V1__Progress *encode_progress(
@@ -34,6 +46,7 @@ Kcopy__V1__Progress *encode_progress(
 Kcopy__V1__StateChange *encode_state(struct kc_budget *build, const struct engine_job_view *view);
 Kcopy__V1__DeviceInfo *encode_device(
     struct kc_budget *build, const char *name, const struct endpoint_info *info);
+Kcopy__V1__Validated *encode_validated(struct kc_budget *build, const struct engine_plan *plan);
 /* Says as much as fits into `body_max_bytes`: first with everything, then with shorter texts, then without
  * the destinations' ledgers and errors. */
 Kcopy__V1__JobInfo *encode_job(struct kc_budget *build, struct engine *engine,

@@ -11,7 +11,6 @@ void news_note(struct news *news, const struct job_event *event, bool talkative)
                 break;
         case JOB_EVENT_PROGRESS:
                 news->progress = true;
-                news->rate_bytes_per_s = event->rate_bytes_per_s;
                 break;
         case JOB_EVENT_DESTINATION_DONE:
                 if (talkative)
@@ -58,11 +57,12 @@ void news_send(struct session *session, const struct engine_job_view *view, stru
         struct kc_budget *build = &session->rpc->build;
         struct news said = *news;
 
-        *news = (struct news){.rate_bytes_per_s = said.rate_bytes_per_s};
+        *news = (struct news){0};
         kc_budget_reset(build);
         if (said.completion && view->result) {
                 SEND(session, completion, COMPLETION,
-                    encode_completion(build, view->job_id, view->spec, view->result, KC_MESSAGE_MAX_BYTES));
+                    encode_completion(build, view->job_id, view->spec, view->result, KC_MESSAGE_MAX_BYTES,
+                        session->rpc->stopped));
                 return;
         }
         if (said.state)
@@ -73,5 +73,6 @@ void news_send(struct session *session, const struct engine_job_view *view, stru
         }
         kc_budget_reset(build);
         if (said.progress)
-                SEND(session, progress, PROGRESS, encode_progress(build, view, said.rate_bytes_per_s));
+                SEND(session, progress, PROGRESS,
+                    encode_progress(build, view, slot_rate(session->rpc, view->job_id)));
 }

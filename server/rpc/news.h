@@ -13,7 +13,6 @@ struct news {
         bool state, progress;
         bool completion;       /* then nothing else is said */
         uint64_t destinations; /* bit i: destination i has ended */
-        uint64_t rate_bytes_per_s;
 };
 
 /* Note an event; `talkative`: states and destinations count too. */

@@ -1,4 +1,5 @@
-/* Copy and Zero: one job. Answered by Accepted or Refused; its events follow. */
+/* Copy and Zero: one job. Answered by Accepted or Refused, and its events follow; or, if it is
+ * only to be validated, by Validated or Refused, and nothing follows. */
 #include <stdlib.h>
 
 #include "rpc/operation.h"

@@ -1,8 +1,24 @@
 /* CopyMany: many small jobs in one frame. Answered by one AcceptedMany; what is wrong with a job is in its
  * answer, what is wrong with the batch refuses all of it. */
+#include <stdlib.h>
+
 #include "rpc/batch.h"
 #include "rpc/operation.h"
 #include "rpc/request.h"
+
+/* An answer in a batch is a job's id or a refusal: there is no third, and who asks what would happen is in no
+ * hurry. */
+static bool can_be_in_batch(const struct copy_spec *spec, struct engine_refusal *ret_refusal)
+{
+        struct engine_refusal refusal = {.field = "options.validate_only"};
+
+        if (!spec->options.validate_only)
+                return true;
+        kc_error_set(&refusal.error, -EOPNOTSUPP, KC_CLASS_UNSUPPORTED,
+            "options.validate_only: is not for the jobs of a batch; ask with Copy");
+        *ret_refusal = refusal;
+        return false;
+}
 
 void op_copy_many_run(struct session *session, uint64_t request_id, const Kcopy__V1__ClientMessage *request)
 {
@@ -25,10 +41,14 @@ void op_copy_many_run(struct session *session, uint64_t request_id, const Kcopy_
         for (unsigned i = 0; i < many->n_jobs; i++) {
                 const struct request copy = request_of_copy(many->jobs[i], many->options);
 
-                if (request_spec(&copy, &spec, &refusal))
-                        batch_submit(batch, i, spec);
-                else
+                if (!request_spec(&copy, &spec, &refusal)) {
                         batch_refuse(batch, i, &refusal);
+                } else if (!can_be_in_batch(spec, &refusal)) {
+                        free(spec);
+                        batch_refuse(batch, i, &refusal);
+                } else {
+                        batch_submit(batch, i, spec);
+                }
         }
         batch_seal(batch);
 }

@@ -1,4 +1,4 @@
-/* Endpoints: the names of the configuration and the devices that are open, merged in the order of their
+/* Endpoints: the names of the configuration and the other devices that are open, merged in the order of their
  * names. Answered by EndpointList, a page at a time. */
 #include <string.h>
 
@@ -18,10 +18,27 @@ static void advance_name(struct cursor *cursor, const char *after)
                 cursor->name = NULL;
 }
 
+/* Then it is told of under its name. */
+static bool is_configured(struct engine *engine, const char *open)
+{
+        const char *name = "", *device;
+
+        while (engine_endpoint_next(engine, name, &name, &device) == 0) {
+                if (strcmp(open, device) == 0 || strcmp(open, name) == 0)
+                        return true;
+        }
+        return false;
+}
+
 static void advance_open(struct cursor *cursor, const char *after)
 {
-        if (engine_device_next(cursor->engine, after, &cursor->open, &cursor->users) < 0)
-                cursor->open = NULL;
+        do {
+                if (engine_device_next(cursor->engine, after, &cursor->open, &cursor->users) < 0) {
+                        cursor->open = NULL;
+                        return;
+                }
+                after = cursor->open;
+        } while (is_configured(cursor->engine, cursor->open));
 }
 
 /* Whether the device that a name stands for is open, under either of them. */
@@ -60,6 +77,7 @@ static Kcopy__V1__EndpointInfo *next(struct kc_budget *build, struct cursor *cur
         info->device = info->name;
         info->open = true;
         info->users = cursor->users;
+        info->unnamed = true;
         return info->name ? info : NULL;
 }
 

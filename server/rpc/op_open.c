@@ -14,9 +14,11 @@ void op_open_run(struct session *session, uint64_t request_id, const Kcopy__V1__
 
 void op_close_run(struct session *session, uint64_t request_id, const Kcopy__V1__ClientMessage *request)
 {
-        if (engine_close_handle(session->client, request->close->handle) < 0)
+        if (engine_close_handle(session->client, request->close->handle) < 0) {
                 session_refuse_field(session, request_id, "handle", -ENOENT, KC_CLASS_NOT_FOUND,
                     "handle %llu: is not open", (unsigned long long)request->close->handle);
-        else
-                session_done(session, request_id);
+                return;
+        }
+        call_handle_closed(session);
+        session_done(session, request_id);
 }

@@ -123,6 +123,7 @@ static bool set_options(const struct request *request, struct copy_spec *spec, s
         to->timeout_ns = from->timeout_ms * NS_PER_MS;
         to->priority = from->priority;
         to->progress_interval_ns = from->progress_interval_ms * NS_PER_MS;
+        to->validate_only = from->validate_only;
         return true;
 }
 

@@ -16,6 +16,7 @@ void rpc_config_defaults(struct rpc_config *config)
         memset(config, 0, sizeof(*config));
         config->jobs_max = 16384 - KC_BATCH_JOBS_MAX;
         config->calls_max = 64;
+        config->handles_max = 256;
         config->high_water_bytes = 256u << 10;
         config->ceiling_bytes = 8u << 20;
         config->hello_timeout_ns = UINT64_C(10000) * MS_NS;
@@ -144,15 +145,24 @@ void rpc_session_end(struct rpc *rpc)
         close_if_idle(rpc);
 }
 
-void rpc_drain(struct rpc *rpc)
+void rpc_jobs_end(struct rpc *rpc)
+{
+        /* those that stay only to see the others' jobs end */
+        if (rpc->draining)
+                kc_list_for_each (node, &rpc->sessions)
+                        session_wake(kc_list_entry(node, struct session, node));
+}
+
+void rpc_drain(struct rpc *rpc, uint64_t drain_ns)
 {
         rpc->draining = true;
-        kc_list_for_each (node, &rpc->sessions)
-                session_wake(kc_list_entry(node, struct session, node));
+        kc_list_for_each_safe (node, &rpc->sessions)
+                session_drain(kc_list_entry(node, struct session, node), drain_ns);
 }
 
 void rpc_hangup(struct rpc *rpc)
 {
+        rpc->draining = rpc->stopped = true;
         kc_list_for_each_safe (node, &rpc->sessions)
                 session_cancel(kc_list_entry(node, struct session, node));
 }

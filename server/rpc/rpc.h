@@ -7,7 +7,7 @@
  *
  * Memory of one connection, however many jobs it has queued and whether it reads or not: one frame of input,
  * config.ceiling_bytes of output and terminal events together, config.jobs_max job records of about 200
- * bytes, and config.calls_max calls. */
+ * bytes, config.calls_max calls, and config.handles_max devices with a name of at most 4 KiB each. */
 #ifndef RPC_RPC_H
 #define RPC_RPC_H
 
@@ -28,8 +28,9 @@ struct rpc_config {
         struct engine *engine;
         const char *local_io; /* "io_uring" or "threads"; static */
         uint8_t instance_id[RPC_INSTANCE_ID_BYTES];
-        unsigned jobs_max;  /* of one connection, accepted or not yet reported; beyond it nothing is read */
-        unsigned calls_max; /* Opens under way on one connection */
+        unsigned jobs_max;    /* of one connection, accepted or not yet reported; beyond it nothing is read */
+        unsigned calls_max;   /* Opens under way on one connection; beyond it nothing is read */
+        unsigned handles_max; /* devices that one connection may keep open; more are refused */
         size_t high_water_bytes; /* output beyond which nothing is read */
         size_t ceiling_bytes;    /* output and held terminal events beyond which the peer is cut off */
         uint64_t hello_timeout_ns;
@@ -53,9 +54,10 @@ int rpc_accept(struct rpc *rpc, uv_stream_t *listener);
 int rpc_accept_fd(struct rpc *rpc, int fd);
 unsigned rpc_sessions(const struct rpc *rpc);
 
-/* No new jobs: each session says Farewell and ends when its last job has been reported. */
-void rpc_drain(struct rpc *rpc);
-/* Cancel what is left, report it, end every session. */
+/* No new jobs: each session says so, and that there are `drain_ns` left; it says Farewell and ends when its
+ * last job has been reported and what it watches has ended. */
+void rpc_drain(struct rpc *rpc, uint64_t drain_ns);
+/* Cancel what is left, report it as the server's doing, end every session. */
 void rpc_hangup(struct rpc *rpc);
 /* Asynchronous, once no session is left; on_closed comes last, never inside the call. Then rpc_free. */
 void rpc_close(struct rpc *rpc, void (*on_closed)(void *arg), void *arg);

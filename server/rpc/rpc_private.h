@@ -16,7 +16,8 @@ struct rpc {
         struct kc_list watchers; /* struct watch */
         unsigned n_sessions;
         uint64_t next_session;
-        bool draining;
+        bool draining;           /* no new jobs */
+        bool stopped;            /* what is still cancelled is the server's doing */
         struct kc_idmap jobs;    /* job id → struct slot, of all sessions */
         struct kc_budget unpack; /* holds one request while it is dispatched */
         struct kc_budget build;  /* holds one message while it is packed */
@@ -29,5 +30,7 @@ struct rpc {
 
 /* A session is gone. */
 void rpc_session_end(struct rpc *rpc);
+/* No session has a job any more. */
+void rpc_jobs_end(struct rpc *rpc);
 
 #endif

@@ -149,6 +149,15 @@ void session_lost(struct session *session, const char *fmt, ...)
         close_stream(session);
 }
 
+/* While the server drains: others' jobs, which this peer watches, are still to end. */
+static bool has_others_to_see(const struct session *session)
+{
+        const struct watch *watch = &session->watch;
+
+        return !session->goodbye_request_id &&
+               (!kc_list_empty(&watch->news) || ((watch->all || watch->n_named) && session->rpc->jobs.n));
+}
+
 void session_end_when_idle(struct session *session)
 {
         Kcopy__V1__ServerMessage message = KCOPY__V1__SERVER_MESSAGE__INIT;
@@ -156,7 +165,7 @@ void session_end_when_idle(struct session *session)
         bool reported = kc_list_empty(&session->jobs.all) && session->calls.n == 0;
         bool goodbye = kc_sm_state(&session->sm) == SESSION_GOODBYE && !session->client;
 
-        if (!reported || (!goodbye && !session->rpc->draining))
+        if (!reported || (!goodbye && !session->rpc->draining) || has_others_to_see(session))
                 return;
         message.request_id = session->goodbye_request_id;
         message.body_case = KCOPY__V1__SERVER_MESSAGE__BODY_FAREWELL;
@@ -172,6 +181,21 @@ void session_goodbye(struct session *session, uint64_t request_id)
         session->goodbye_request_id = request_id;
         session->client_closing = true;
         engine_client_close(session->client, false, on_client_closed, session);
+}
+
+void session_drain(struct session *session, uint64_t drain_ns)
+{
+        Kcopy__V1__ServerMessage message = KCOPY__V1__SERVER_MESSAGE__INIT;
+        Kcopy__V1__Stopping stopping = KCOPY__V1__STOPPING__INIT;
+        unsigned state = kc_sm_state(&session->sm);
+
+        if (state == SESSION_OPEN || state == SESSION_GOODBYE) {
+                stopping.drain_ms = drain_ns / 1000000u;
+                message.body_case = KCOPY__V1__SERVER_MESSAGE__BODY_STOPPING;
+                message.stopping = &stopping;
+                session_send(session, &message);
+        }
+        session_wake(session);
 }
 
 void session_cancel(struct session *session)

@@ -78,6 +78,8 @@ void session_start(struct session *session);
 void session_open(struct session *session, struct engine_client *client);
 /* OPEN → GOODBYE: wait for the jobs, then Farewell to `request_id` and the end. */
 void session_goodbye(struct session *session, uint64_t request_id);
+/* Say that the server shuts down in `drain_ns`, and end when there is nothing more to report. */
+void session_drain(struct session *session, uint64_t drain_ns);
 /* Cancel the jobs, report them, Farewell; a peer that does not read is hung up on after config.cancel_ns. */
 void session_cancel(struct session *session);
 /* Say why, then close; jobs are cancelled. */
@@ -117,7 +119,9 @@ void dispatch(struct session *session, const uint8_t *body, uint32_t body_bytes)
 void session_refuse(struct session *session, uint64_t request_id, const struct engine_refusal *refusal);
 void session_refuse_field(struct session *session, uint64_t request_id, const char *field, int code,
     enum kc_class class, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
-/* Done, Pong and the like. */
+/* Where the engine can only say that its client is being closed: that it is because the server stops. */
+void session_explain(const struct session *session, struct engine_refusal *refusal);
+/* The answer of a request that has nothing to say. */
 void session_done(struct session *session, uint64_t request_id);
 
 #endif

@@ -38,8 +38,13 @@ struct slot *slot_new(struct session *session, uint64_t request_id)
 /* The record goes, its slot stays taken: the terminal event is on its way. */
 static void forget(struct slot *slot)
 {
-        if (slot->accepted)
-                kc_idmap_del(&slot->session->rpc->jobs, &slot->by_id);
+        struct rpc *rpc = slot->session->rpc;
+
+        if (slot->accepted) {
+                kc_idmap_del(&rpc->jobs, &slot->by_id);
+                if (rpc->jobs.n == 0)
+                        rpc_jobs_end(rpc);
+        }
         slot->session->jobs.terminal_bytes -= slot->terminal_bytes;
         free(slot->terminal);
         kc_list_del(&slot->queue);
@@ -57,6 +62,27 @@ void slot_accepted(struct slot *slot, uint64_t job_id)
 {
         slot->accepted = true;
         kc_idmap_add(&slot->session->rpc->jobs, &slot->by_id, job_id);
+}
+
+/* What a job's view shows is at most so old. */
+#define VIEW_AGE_MAX_NS UINT64_C(250000000)
+
+void slot_pace(struct slot *slot, struct copy_spec *spec)
+{
+        uint64_t wanted_ns = spec->options.progress_interval_ns;
+        uint64_t n_looks = (wanted_ns + VIEW_AGE_MAX_NS - 1) / VIEW_AGE_MAX_NS;
+        uint64_t look_ns = wanted_ns ? wanted_ns / n_looks : VIEW_AGE_MAX_NS;
+
+        slot->progress_interval_ns = wanted_ns;
+        slot->progress_slack_ns = wanted_ns ? look_ns / 2 : 0;
+        spec->options.progress_interval_ns = look_ns;
+}
+
+uint64_t slot_rate(const struct rpc *rpc, uint64_t job_id)
+{
+        struct kc_idmap_node *node = kc_idmap_get(&rpc->jobs, job_id);
+
+        return node ? kc_container_of(node, struct slot, by_id)->rate_bytes_per_s : 0;
 }
 
 /* Put it on the queue of what it has to say. */
@@ -113,12 +139,34 @@ static void on_refused(struct engine_submission *submission, const struct engine
         session_release(session);
 }
 
+static void on_validated(struct engine_submission *submission, const struct engine_plan *plan)
+{
+        struct slot *slot = kc_container_of(submission, struct slot, submission);
+        struct session *session = slot->session;
+        Kcopy__V1__ServerMessage message = KCOPY__V1__SERVER_MESSAGE__INIT;
+
+        message.request_id = slot->request_id;
+        slot_free(slot);
+        if (session_is_live(session)) {
+                kc_budget_reset(&session->rpc->build);
+                message.body_case = KCOPY__V1__SERVER_MESSAGE__BODY_VALIDATED;
+                message.validated = encode_validated(&session->rpc->build, plan);
+                if (message.validated)
+                        session_send(session, &message);
+                else
+                        session_lost(session, "out of memory");
+        }
+        session_release(session);
+}
+
 void slot_submit(struct slot *slot, struct copy_spec *spec)
 {
         struct session *session = slot->session;
 
         slot->submission.on_accepted = on_accepted;
         slot->submission.on_refused = on_refused;
+        slot->submission.on_validated = on_validated;
+        slot_pace(slot, spec);
         if (engine_submit(session->client, spec, &slot->submission) == 0) {
                 session_hold(session);
                 return;
@@ -136,8 +184,8 @@ static uint8_t *pack_completion(const struct slot *slot, const struct job_event 
         Kcopy__V1__Completion *completion;
 
         kc_budget_reset(build);
-        completion =
-            encode_completion(build, event->job_id, event->spec, event->result, KC_MESSAGE_MAX_BYTES);
+        completion = encode_completion(build, event->job_id, event->spec, event->result, KC_MESSAGE_MAX_BYTES,
+            slot->session->rpc->stopped);
         if (!completion)
                 return NULL;
         if (slot->of_batch)
@@ -162,8 +210,22 @@ static void hold_completion(struct slot *slot, const struct job_event *event)
         session_check_ceiling(session);
 }
 
+/* Note the rate; true: its owner is to hear of it. */
+static bool progress_is_due(struct slot *slot, const struct job_event *event)
+{
+        uint64_t now_ns = kc_actor_now_ns(slot->session->rpc->config.control);
+
+        slot->rate_bytes_per_s = event->rate_bytes_per_s;
+        if (!slot->progress_interval_ns || now_ns < slot->progress_due_ns)
+                return false;
+        slot->progress_due_ns = now_ns + slot->progress_interval_ns - slot->progress_slack_ns;
+        return true;
+}
+
 void slot_on_event(struct slot *slot, const struct job_event *event, bool watched)
 {
+        if (event->type == JOB_EVENT_PROGRESS && !progress_is_due(slot, event))
+                return;
         if (event->type == JOB_EVENT_COMPLETION) {
                 hold_completion(slot, event);
                 return;

@@ -16,6 +16,7 @@
 #include "base/idmap.h"
 #include "rpc/news.h"
 
+struct rpc;
 struct session;
 struct batch;
 
@@ -39,6 +40,10 @@ struct slot {
         bool of_batch;
         bool accepted;
         struct news news;
+        uint64_t progress_interval_ns; /* as the owner wants it; 0: no Progress */
+        uint64_t progress_due_ns;      /* the next */
+        uint64_t progress_slack_ns;    /* so much early is in time */
+        uint64_t rate_bytes_per_s;     /* of late; 0: not known yet */
         uint32_t terminal_bytes;
         uint8_t *terminal; /* packed: of a batch a Completion, else a whole ServerMessage */
 };
@@ -46,9 +51,14 @@ struct slot {
 void slots_init(struct slots *jobs);
 /* A record for a job that is about to be submitted, or NULL. */
 struct slot *slot_new(struct session *session, uint64_t request_id);
-/* Submit `spec`, which passes to the engine, and answer with Accepted or Refused. */
+/* Submit `spec`, which passes to the engine, and answer with Accepted, Refused or Validated. */
 void slot_submit(struct slot *slot, struct copy_spec *spec);
+/* Before `spec` is submitted: note how often its owner wants to hear of it, and have the engine look oftener,
+ * so that what everybody else sees of the job is of now. */
+void slot_pace(struct slot *slot, struct copy_spec *spec);
 void slot_free(struct slot *slot);
+/* A job's rate of late, whoever asks; 0: not known. */
+uint64_t slot_rate(const struct rpc *rpc, uint64_t job_id);
 /* The engine's yes: from now on the job has events. */
 void slot_accepted(struct slot *slot, uint64_t job_id);
 /* Nothing is to be said any more but what slot_on_event noted meanwhile. */

@@ -228,24 +228,20 @@ void watch_on_event(struct session *session, const struct job_event *event)
         struct mark *mark = mark_get(watch, event->job_id);
         struct engine_job_view view;
 
+        if (event->type == JOB_EVENT_PROGRESS) /* is by the watcher's own clock */
+                return;
         if (!mark || !mark->named) {
                 if (!watch->all || engine_job_get(session->rpc->config.engine, event->job_id, &view) < 0 ||
                     !peer_may_see(&session->peer, view.owner))
                         return;
         }
-        /* progress is by the watcher's own clock */
-        if (event->type == JOB_EVENT_PROGRESS && !mark)
-                return;
         if (!mark)
                 mark = mark_new(watch, event->job_id);
         if (!mark) {
                 session_lost(session, "out of memory");
                 return;
         }
-        if (event->type == JOB_EVENT_PROGRESS)
-                mark->news.rate_bytes_per_s = event->rate_bytes_per_s;
-        else
-                news_note(&mark->news, event, true);
+        news_note(&mark->news, event, true);
         mark_enqueue(session, mark);
         session_check_ceiling(session);
 }

@@ -3,6 +3,7 @@
 # with a live bar and compared; then again with a destination that fails. Everything is in a temporary folder
 # and ended by process id.
 set -eu -o pipefail
+exec 2>&1 # one story: on a terminal with its live bar, in a pipe with plain lines where they belong
 PATH=${1:-$(dirname "$0")/../../build/bin}:$PATH
 size=1G
 # What is not zero of it is three times in memory.
@@ -32,7 +33,11 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 step() {
-        printf '\n\033[1m%s\033[0m\n' "$*"
+        if [ -t 1 ]; then
+                printf '\n\033[1m%s\033[0m\n' "$*"
+        else
+                printf '\n== %s\n' "$*"
+        fi
 }
 
 # ready FILE PID: until the file is there, or its program is not.

@@ -74,7 +74,12 @@ void fake_complete(struct engine *engine, struct fake_job *job, enum job_state s
         for (unsigned i = 0; i < n_to; i++) {
                 job->destinations[i].done = true;
                 if (write_err & UINT64_C(1) << i) {
-                        kc_error_set(&job->destinations[i].error.error, -EIO, KC_CLASS_MEDIA, "fake: broken");
+                        if (state == JOB_CANCELLED)
+                                kc_error_set(&job->destinations[i].error.error, -ECANCELED,
+                                    KC_CLASS_CANCELLED, "not complete: the job was cancelled");
+                        else
+                                kc_error_set(
+                                    &job->destinations[i].error.error, -EIO, KC_CLASS_MEDIA, "fake: broken");
                         job->destinations[i].ledger.untouched = LENGTH_BYTES;
                 } else {
                         job->destinations[i].ledger.copied = LENGTH_BYTES;
@@ -105,8 +110,37 @@ static void refuse(struct engine_submission *submission, int code)
 {
         struct engine_refusal refusal = {.field = "to[0]", .has_limit = true, .limit = 7};
 
-        kc_error_set(&refusal.error, code, KC_CLASS_INVALID, "to[0]: the test says so");
+        kc_error_set(&refusal.error, code, code == -ECANCELED ? KC_CLASS_CANCELLED : KC_CLASS_INVALID,
+            "to[0]: the test says so");
         submission->on_refused(submission, &refusal);
+}
+
+static struct engine_planned plan_device(const struct copy_region *region)
+{
+        struct engine_planned planned = {.kind = IO_KIND_BLOCK, .size_after_bytes = LENGTH_BYTES};
+
+        planned.created = region->device && strncmp(region->device, "/new", 4) == 0;
+        if (planned.created)
+                planned.kind = IO_KIND_FILE;
+        else
+                planned.size_bytes = LENGTH_BYTES;
+        return planned;
+}
+
+static void answer_validated(struct fake_job *job)
+{
+        struct engine_plan plan = {.length_bytes = LENGTH_BYTES,
+            .has_from = job->spec->operation == COPY_OPERATION_COPY,
+            .n_to = job->spec->n_to};
+
+        plan.from = plan_device(&job->spec->from);
+        for (unsigned i = 0; i < plan.n_to; i++)
+                plan.to[i] = plan_device(&job->spec->to[i]);
+        job->client->n_jobs--;
+        wake(job->client->engine);
+        job->submission->on_validated(job->submission, &plan);
+        free(job->spec);
+        free(job);
 }
 
 void fake_accept_one(struct engine *engine)
@@ -122,6 +156,10 @@ void fake_accept_one(struct engine *engine)
                 refuse(job->submission, job->client->cancelled ? -ECANCELED : -EINVAL);
                 free(job->spec);
                 free(job);
+                return;
+        }
+        if (job->spec->options.validate_only) {
+                answer_validated(job);
                 return;
         }
         job->id = ++engine->next_id;
@@ -283,11 +321,6 @@ void engine_client_close(struct engine_client *client, bool cancel, void (*on_cl
         wake(client->engine);
 }
 
-unsigned engine_client_jobs(const struct engine_client *client)
-{
-        return client->n_jobs;
-}
-
 /* ---- views */
 
 static void view_of(const struct fake_job *job, struct engine_job_view *ret_view)
@@ -342,11 +375,16 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
 
 int engine_device_next(struct engine *engine, const char *after, const char **ret_name, unsigned *ret_users)
 {
-        if (strcmp(after, "nbd://open") >= 0)
-                return -ENOENT;
-        *ret_name = "nbd://open";
-        *ret_users = 2;
-        return 0;
+        static const char *const names[] = {"nbd://open", "nbd://other"};
+
+        for (unsigned i = 0; i < 2; i++) {
+                if (strcmp(after, names[i]) >= 0)
+                        continue;
+                *ret_name = names[i];
+                *ret_users = 2 - i;
+                return 0;
+        }
+        return -ENOENT;
 }
 
 int engine_name_endpoint(struct engine *engine, const char *name, const char *device)

@@ -3,7 +3,8 @@
  * Implements copy/engine.h whole. By default it answers and completes nothing: the test calls
  * fake_accept_all, fake_complete and the like. With `automatic` it accepts and completes every job in the
  * next turn of the loop, so that a whole daemon can be run on it. Device names that begin with "refuse:" are
- * refused. Thread: the control loop. */
+ * refused. A job that is only to be validated has block devices of the job's size, and "/new…" as files that
+ * it would create. Thread: the control loop. */
 #ifndef FAKE_ENGINE_H
 #define FAKE_ENGINE_H
 

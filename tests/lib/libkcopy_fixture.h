@@ -34,7 +34,7 @@ struct fixture {
         struct peer peer;
         struct kcopy_client *client;
         struct seen seen[JOBS_MAX];
-        unsigned n_events[5];
+        unsigned n_events[KCOPY_EVENT_STOPPING + 1];
         struct kcopy_event last_event;
         struct kcopy_destination_result last_destination;
         bool resubmit; /* the next notify submits another job */

@@ -34,7 +34,8 @@ struct peer_end {
         uint64_t request_id;
 };
 
-static int send_buffer_bytes; /* of the session's end; 0: the system's default */
+static int send_buffer_bytes;         /* of the session's end; 0: the system's default */
+static uint32_t progress_interval_ms; /* that the jobs of a test ask for */
 
 struct fixture {
         uv_loop_t loop;
@@ -70,6 +71,7 @@ static int setup_with(void **state, void (*adjust)(struct rpc_config *config))
         struct engine_config engine;
         struct rpc_config config;
 
+        progress_interval_ms = 0;
         assert_int_equal(uv_loop_init(&f->loop), 0);
         assert_int_equal(kc_actor_uv_init(&f->control, &f->loop, 0), 0);
         engine_config_defaults(&engine);
@@ -91,7 +93,7 @@ static int setup_with(void **state, void (*adjust)(struct rpc_config *config))
         return 0;
 }
 
-static int setup(void **state)
+static inline int setup(void **state)
 {
         return setup_with(state, NULL);
 }
@@ -271,6 +273,7 @@ static inline void expect_silence(struct fixture *f, struct peer_end *peer)
 struct copy_parts {
         Kcopy__V1__IoRegion from, to;
         Kcopy__V1__IoRegion *to_list[1];
+        Kcopy__V1__JobOptions options;
         Kcopy__V1__Copy copy;
 };
 
@@ -285,12 +288,15 @@ static void copy_init(struct copy_parts *parts, const char *to)
         kcopy__v1__copy__init(&parts->copy);
         parts->copy.context.data = (uint8_t *)"ctx";
         parts->copy.context.len = 3;
+        kcopy__v1__job_options__init(&parts->options);
+        parts->options.progress_interval_ms = progress_interval_ms;
+        parts->copy.options = &parts->options;
         parts->copy.from = &parts->from;
         parts->copy.n_to = 1;
         parts->copy.to = parts->to_list;
 }
 
-static uint64_t put_copy(struct fixture *f, struct peer_end *peer, const char *to)
+static inline uint64_t put_copy(struct fixture *f, struct peer_end *peer, const char *to)
 {
         Kcopy__V1__ClientMessage message = KCOPY__V1__CLIENT_MESSAGE__INIT;
         struct copy_parts parts;
@@ -301,7 +307,7 @@ static uint64_t put_copy(struct fixture *f, struct peer_end *peer, const char *t
         return put(f, peer, &message);
 }
 
-static uint64_t put_many(struct fixture *f, struct peer_end *peer, unsigned n_jobs, const char *to)
+static inline uint64_t put_many(struct fixture *f, struct peer_end *peer, unsigned n_jobs, const char *to)
 {
         static struct copy_parts parts[KC_BATCH_JOBS_MAX];
         static Kcopy__V1__Copy *jobs[KC_BATCH_JOBS_MAX];
@@ -319,7 +325,7 @@ static uint64_t put_many(struct fixture *f, struct peer_end *peer, unsigned n_jo
         return put(f, peer, &message);
 }
 
-static uint64_t accepted_job(struct fixture *f, struct peer_end *peer)
+static inline uint64_t accepted_job(struct fixture *f, struct peer_end *peer)
 {
         Kcopy__V1__ServerMessage *message = GET(f, peer, ACCEPTED);
         uint64_t id = message->accepted->job;

@@ -341,6 +341,10 @@ const struct sim_case sim_cases[] = {
     {"flush-failure-is-final", flush_failure_is_final, 20},
     {"error-policies", case_error_policies, 24},
     {"lying-extents-are-noticed", lying_extents_are_noticed, 5},
+    {"validate-only-touches-nothing", case_validate_only_touches_nothing, 50},
+    {"identities-share-source", case_identities_share_source, 20},
+    {"identities-share-destination", case_identities_share_destination, 20},
+    {"priorities-share", case_priorities_share, 20},
     {"ten-thousand-jobs", ten_thousand_jobs, 1},
 };
 const unsigned n_sim_cases = sizeof sim_cases / sizeof sim_cases[0];

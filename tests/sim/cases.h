@@ -31,4 +31,12 @@ struct scenario *case_dead_connection(uint64_t seed, bool verbose);
 /* cases_policy.c: what an error ends, and what it does not */
 struct scenario *case_error_policies(uint64_t seed, bool verbose);
 
+/* cases_validate.c: jobs that are only judged */
+struct scenario *case_validate_only_touches_nothing(uint64_t seed, bool verbose);
+
+/* cases_fair.c: several identities at one device */
+struct scenario *case_identities_share_source(uint64_t seed, bool verbose);
+struct scenario *case_identities_share_destination(uint64_t seed, bool verbose);
+struct scenario *case_priorities_share(uint64_t seed, bool verbose);
+
 #endif

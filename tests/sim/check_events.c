@@ -18,7 +18,7 @@ static bool undisturbed(const struct checker *checker, const struct check_job *j
         for (unsigned j = 0; j < checker->n_jobs; j++) {
                 const struct check_job *other = &checker->jobs[j];
 
-                if (other == job || !check_live(other))
+                if (other == job || !check_works(other))
                         continue;
                 for (unsigned i = 0; i < other->n_to; i++)
                         if (other->to[i].device == job->from.device ||
@@ -304,6 +304,8 @@ void checker_accepted(struct checker *checker, struct check_job *job, uint64_t i
 {
         if (job->state != CHECK_SUBMITTED)
                 fail_job(checker, job, "accepted in state", job->state);
+        if (job->options.validate_only)
+                fail_job(checker, job, "accepted, and was only to be validated", id);
         for (unsigned j = 0; j < checker->n_jobs; j++)
                 if (checker->jobs[j].id == id && &checker->jobs[j] != job)
                         fail_job(checker, job, "its id was used before", id);
@@ -328,6 +330,35 @@ void checker_refused(struct checker *checker, struct check_job *job, const struc
                     job->index, refusal->field, refusal->error.message);
         world_say(
             checker->world, "job %u refused: %s: %s", job->index, refusal->field, refusal->error.message);
+}
+
+static void check_planned(struct checker *checker, const struct check_job *job,
+    const struct check_region *region, const struct engine_planned *planned)
+{
+        const struct device *device = region->device;
+
+        if (device == NULL)
+                return;
+        if (!device->config.resizable && (planned->created || planned->size_bytes != device->size_bytes ||
+                                             planned->size_after_bytes != device->size_bytes))
+                fail_job(checker, job, "a plan with a wrong size of a device", device->index);
+        if (device->config.resizable && planned->size_after_bytes < region->start_bytes + job->length_bytes)
+                fail_job(checker, job, "a plan with a file too small for its region", device->index);
+}
+
+void checker_validated(struct checker *checker, struct check_job *job, const struct engine_plan *plan)
+{
+        if (job->state != CHECK_SUBMITTED)
+                fail_job(checker, job, "validated in state", job->state);
+        if (!job->options.validate_only)
+                fail_job(checker, job, "validated, and was to be done", 0);
+        job->state = CHECK_VALIDATED;
+        if (plan->length_bytes != job->length_bytes || plan->n_to != job->n_to ||
+            plan->has_from != (job->operation == COPY_OPERATION_COPY))
+                fail_job(checker, job, "validated with the plan of another job", plan->length_bytes);
+        for (unsigned i = 0; i < job->n_to && i < plan->n_to; i++)
+                check_planned(checker, job, &job->to[i], &plan->to[i]);
+        world_say(checker->world, "job %u validated, %" PRIu64 " bytes", job->index, plan->length_bytes);
 }
 
 unsigned checker_n_live(const struct checker *checker)

@@ -49,7 +49,7 @@ static uint64_t writers_mask(const struct checker *checker, const struct device_
         for (unsigned j = 0; j < checker->n_jobs; j++) {
                 const struct check_job *job = &checker->jobs[j];
 
-                if (!check_live(job))
+                if (!check_works(job))
                         continue;
                 for (unsigned i = 0; i < job->n_to; i++)
                         if (job->to[i].device == op->device &&
@@ -133,7 +133,7 @@ static int client_of(const struct checker *checker, const struct device_op *op)
                         may |= job->to[i].device == op->device &&
                                check_overlap(start, end, job->to[i].start_bytes,
                                    job->to[i].start_bytes + job->length_bytes);
-                if (!may || !check_live(job))
+                if (!may || !check_works(job))
                         continue;
                 if (client >= 0 && client != (int)job->client)
                         return -1;

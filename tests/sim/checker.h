@@ -24,7 +24,7 @@ struct check_region {
         uint64_t start_bytes;
 };
 
-enum check_state { CHECK_SUBMITTED, CHECK_ACCEPTED, CHECK_REFUSED, CHECK_TERMINAL };
+enum check_state { CHECK_SUBMITTED, CHECK_ACCEPTED, CHECK_REFUSED, CHECK_VALIDATED, CHECK_TERMINAL };
 
 struct check_job {
         enum check_state state;
@@ -95,6 +95,7 @@ void checker_client(struct checker *checker, unsigned client, uint32_t pages);
 struct check_job *checker_submitted(struct checker *checker, unsigned client, const struct copy_spec *spec);
 void checker_accepted(struct checker *checker, struct check_job *job, uint64_t id, uint64_t length_bytes);
 void checker_refused(struct checker *checker, struct check_job *job, const struct engine_refusal *refusal);
+void checker_validated(struct checker *checker, struct check_job *job, const struct engine_plan *plan);
 void checker_event(struct checker *checker, const struct job_event *event);
 unsigned checker_n_live(const struct checker *checker); /* submitted or accepted, not terminal */
 
@@ -104,6 +105,12 @@ void checker_end(struct checker *checker);
 static inline bool check_live(const struct check_job *job)
 {
         return job->state == CHECK_SUBMITTED || job->state == CHECK_ACCEPTED;
+}
+
+/* It may use devices: one that is only to be validated reads, writes, resizes and holds nothing. */
+static inline bool check_works(const struct check_job *job)
+{
+        return check_live(job) && !job->options.validate_only;
 }
 
 static inline bool check_overlap(uint64_t a_start, uint64_t a_end, uint64_t b_start, uint64_t b_end)

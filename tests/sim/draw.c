@@ -212,6 +212,7 @@ static void draw_options(struct world *world, struct wish *wish)
         options->priority = (unsigned)world_below(world, 8);
         if (world_one_in(world, 3))
                 options->progress_interval_ns = world_log_between(world, MS_NS, SECOND_NS);
+        options->validate_only = world_one_in(world, 6);
 }
 
 /* Devices that differ; a file is no source, since its size may change while the job waits. */

@@ -25,6 +25,13 @@ static void on_refused(struct engine_submission *submission, const struct engine
         checker_refused(&job->scenario->checker, job->check, refusal);
 }
 
+static void on_validated(struct engine_submission *submission, const struct engine_plan *plan)
+{
+        struct scenario_job *job = (struct scenario_job *)submission;
+
+        checker_validated(&job->scenario->checker, job->check, plan);
+}
+
 static void fill_region(struct scenario *s, const struct scenario_job *job, const struct wish_region *wish,
     struct copy_spec *spec, struct copy_region *region)
 {
@@ -93,8 +100,9 @@ static void submit(struct scenario_job *job)
         if (wish->operation == COPY_OPERATION_COPY && job->check->from.device == NULL)
                 for (unsigned i = 0; i < wish->n_to; i++)
                         job->check->to[i].device = NULL;
-        world_say(&s->world, "job %u submitted by client %u: %s, %u to, %" PRIu64 " bytes", job->check->index,
-            wish->client, wish->operation == COPY_OPERATION_COPY ? "copy" : "zero", wish->n_to,
+        world_say(&s->world, "job %u submitted by client %u: %s%s, %u to, %" PRIu64 " bytes",
+            job->check->index, wish->client, wish->operation == COPY_OPERATION_COPY ? "copy" : "zero",
+            wish->options.validate_only ? ", to be validated only" : "", wish->n_to,
             job->check->length_bytes);
         if (engine_submit(s->clients[wish->client].client, spec, &job->submission) < 0)
                 world_fail(&s->world, "job %u: could not be submitted", job->check->index);
@@ -130,6 +138,7 @@ static struct scenario_job *new_job(struct scenario *s, const struct wish *wish)
         assert(s->n_jobs <= CHECKER_JOBS_MAX);
         job->submission.on_accepted = on_accepted;
         job->submission.on_refused = on_refused;
+        job->submission.on_validated = on_validated;
         job->scenario = s;
         job->wish = *wish;
         world_event_init(&job->submit_event, 0, on_submit_event);

@@ -22,7 +22,10 @@ must_wait_for 5 none_left
 
 # A server that does not start is said, not waited for; a bracket without end is a usage error.
 copy [ nbdkit --exit-with-parent no-such-plugin ] null:
-[ "$status" != 0 ] || fail "a captive server that did not start, and status 0"
+expect_status 3
+grep -q '^kcopyctl: \[ nbdkit --exit-with-parent no-such-plugin \]: the command exited with status 1$' "$errs" ||
+        fail "it does not say that the command has ended: $(cat "$errs")"
+! grep -qi 'connect' "$errs" || fail "a connect error that misleads: $(cat "$errs")"
 must_wait_for 5 none_left
 copy [ nbdkit memory 1M
 expect_status 2

@@ -23,6 +23,8 @@ printf '[endpoint /dev/sda]\ndevice = /dev/sdb\n' >"$tmp/conf"
 wrong 2 '/dev/sda'
 printf '[endpoint one]\ndevice = /dev/sda\ndevice = /dev/sdb\n' >"$tmp/conf"
 wrong 3 'one'
+printf '[endpoint one]\ndevice = disk.img\n' >"$tmp/conf"
+wrong 2 'disk.img: no device; write an absolute path'
 # the command line wins, and does not hide the mistake
 printf '[daemon]\nlog-level = loud\n' >"$tmp/conf"
 status=0

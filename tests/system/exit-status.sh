@@ -1,4 +1,5 @@
-# The exit statuses: 0 done, 1 failed, 2 usage, 3 refused, 4 no server, 5 outcome unknown.
+# The exit statuses: 0 done, 1 failed or not as durable as asked, 2 usage, 3 refused, 4 no server, 5 outcome unknown.
+# (usage.sh has more of 2, interrupt.sh and interrupt-twice.sh have Ctrl-C.)
 # labels: core
 source "$(dirname "$0")/../lib/functions.sh"
 requires nbdkit jq
@@ -14,6 +15,15 @@ unset KCOPYD_SERVER
 
 start_kcopyd --quarantine 3
 ctl copy "$tmp/src" "$tmp/dst"
+expect_status 0
+ctl copy "$tmp/src"
+expect_status 2
+# shellcheck disable=SC2016
+start_nbdkit eval get_size='echo 1M' can_write='exit 0' can_flush='exit 3' pread='exit 1' pwrite='cat >/dev/null'
+ctl copy "$tmp/src" "$uri"
+expect_status 1
+grep -q 'not durable' "$errs" || fail "the message: $(cat "$errs")"
+ctl copy --durability none "$tmp/src" "$uri"
 expect_status 0
 ctl copy "$tmp/nothing" "$tmp/dst"
 expect_status 3

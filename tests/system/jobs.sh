@@ -9,8 +9,9 @@ export_file "$tmp/a"
 start_kcopyd
 ctl info
 expect_status 0
-grep -qE 'io_uring|threads' "$out" || fail "info: $(cat "$out")"
-start_copy --rate 8388608 "$tmp/src" "$uri"
+grep -qE 'through (io_uring|threads)' "$out" || fail "info: $(cat "$out")"
+grep -qE '^memory for copying: .* MiB, of which clients have reserved ' "$out" || fail "info: $(cat "$out")"
+start_copy --rate 2097152 "$tmp/src" "$uri"
 must_wait_for 20 some_job '.state == "running"'
 job=$(kcopyctl --json jobs </dev/null | jq -s 'flatten | map(.jobs? // .) | flatten | .[0].job')
 ctl jobs
@@ -26,8 +27,17 @@ must_wait_for 10 grep -q progress "$tmp/watch"
 kcopyctl wait "$job" </dev/null >"$tmp/wait" 2>&1 &
 wait_pid=$!
 cleanup_fn end_process $wait_pid
+must_wait_for 10 grep -q 'rate_bytes_per_s' "$tmp/watch"
+! grep -q '"rate_bytes_per_s":0,' "$tmp/watch" || fail "a job that runs has no rate: $(cat "$tmp/watch")"
+# What is shown of a job is of now: it changes faster than a copy's own progress, which comes every second.
+began=$(now_ms) seen=""
+while [ $(($(now_ms) - began)) -lt 2500 ]; do
+        seen+=$(kcopyctl --json job "$job" </dev/null | jq -c '.destinations[0].bytes.copied')" "
+done
+[ "$(tr ' ' '\n' <<<"$seen" | sort -u | grep -c .)" -ge 5 ] || fail "job shows old numbers: $seen"
 ctl cancel "$job"
 expect_status 0
+grep -q "^job $job: is being cancelled$" "$out" || fail "cancel: $(cat "$out")"
 end_copy "$copy_pid" "$copy_out" "$copy_errs"
 [ "$status" != 0 ] || fail "a cancelled copy, and status 0"
 expect '.state == "cancelled"'
@@ -41,4 +51,12 @@ grep -q cancelled "$out" || fail "job, afterwards: $(cat "$out")"
 ctl job 999999
 [ "$status" != 0 ] || fail "a job that does not exist, and status 0"
 ctl cancel 999999
-[ "$status" != 0 ] || fail "cancelled a job that does not exist"
+expect_status 3
+grep -q 'job 999999: there is no such job' "$errs" || fail "cancel of no job: $(cat "$errs")"
+ctl --json cancel "$job" 999999
+expect_status 3
+jq -es ". == [{event: \"over\", job: $job, state: \"cancelled\"}, {event: \"not_found\", job: 999999}]" "$out" \
+        >/dev/null || fail "cancel, as JSON: $(cat "$out")"
+ctl cancel "$job"
+expect_status 0
+grep -q "^job $job: had ended already: cancelled$" "$out" || fail "cancel of what is over: $(cat "$out")"

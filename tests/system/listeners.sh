@@ -24,6 +24,13 @@ copied() {
 }
 copied "unix:$tmp/second.sock"
 
+# The folder of a socket is not made.
+status=0
+timeout 10 kcopyd --listen "unix:$tmp/nosuch/sock" --state "$tmp/state" >"$out" 2>"$errs" </dev/null || status=$?
+expect_status 1
+grep -q "there is no folder $tmp/nosuch; create it, or" "$errs" || fail "the message: $(cat "$errs")"
+[ ! -e "$tmp/nosuch" ] || fail "it made the folder"
+
 # A socket that somebody listens on is not taken over; one that was left behind is.
 status=0
 timeout 10 kcopyd --listen "$KCOPYD_SERVER" --state "$tmp" >"$out" 2>"$errs" </dev/null || status=$?

@@ -16,6 +16,21 @@ expect_done
 ctl endpoints
 expect_status 0
 grep -q gold "$out" && grep -q copy "$out" || fail "endpoints: $(cat "$out")"
+! grep -q 'without a name' "$out" || fail "what has a name is listed without: $(cat "$out")"
+
+# What is open and has no name is listed apart.
+start_copy --rate 1048576 gold "$tmp/other"
+must_wait_for 10 some_job '.state == "running"'
+ctl endpoints
+expect_status 0
+sed -n '/without a name/,$p' "$out" | grep -q "$tmp/other  (open, 1 user)" || fail "endpoints: $(cat "$out")"
+sed '/without a name/,$d' "$out" | grep -q "gold *$tmp/src  (open, " || fail "endpoints: $(cat "$out")"
+[ "$(grep -c "$tmp/src" "$out")" = 1 ] || fail "one device is listed twice: $(cat "$out")"
+ctl --json endpoints
+jq -es "map(select(.configured | not)) == [{event: \"endpoint\", name: null, device: \"$tmp/other\",
+        configured: false, open: true, users: 1}]" "$out" >/dev/null || fail "endpoints: $(cat "$out")"
+end_copy "$copy_pid" "$copy_out" "$copy_errs"
+expect_done
 copy gold silver
 expect_refused 'to\[0\]'
 

@@ -158,6 +158,24 @@ def check_copy_many(c, pb, source, destination, count=100):
     print(f"{count} jobs completed in {frames} frames")
 
 
+def check_validate_only(c, pb, source, destination):
+    """One answer, no job, no event."""
+    options = pb.JobOptions(validate_only=True)
+    before = c.expect(c.send(list=pb.List(terminal=True)), "job_list").jobs
+    judged = dict(**{"from": region(pb, source, 0, 8)}, to=[region(pb, destination, 0, 8)], options=options)
+    validated = c.expect(c.send(copy=pb.Copy(**judged)), "validated")
+    assert validated.length_bytes and validated.HasField("from") and len(validated.to) == 1, validated
+    assert getattr(validated, "from").size_bytes >= validated.length_bytes, validated
+    assert validated.to[0].kind != pb.DEVICE_KIND_UNSPECIFIED, validated
+    zero = c.expect(c.send(zero=pb.Zero(to=judged["to"], options=options)), "validated")
+    assert not zero.HasField("from") and len(zero.to) == 1, zero
+    answers = c.expect(c.send(copy_many=pb.CopyMany(jobs=[pb.Copy(**judged)])), "accepted_many").answers
+    assert answers[0].job == 0 and answers[0].refused.field == "options.validate_only", answers
+    c.expect(c.send(ping=pb.Ping()), "pong")
+    after = c.expect(c.send(list=pb.List(terminal=True)), "job_list").jobs
+    assert [job.job for job in after] == [job.job for job in before], after
+
+
 def check_refusals(c, pb, source, destination):
     """Each is refused with its field, and the connection goes on."""
     beyond = region(pb, source, 0, 1 << 50)
@@ -224,6 +242,7 @@ def main():
         check_open_and_close(c, pb, source)
         check_copy(c, pb, source, destination)
         check_copy_many(c, pb, source, destination)
+        check_validate_only(c, pb, source, destination)
         check_refusals(c, pb, source, destination)
         check_unknown_field(c, pb)
         check_bad_frames(pb, server)

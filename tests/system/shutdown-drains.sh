@@ -1,4 +1,5 @@
-# The first SIGTERM stops accepting and waits for the jobs; then the daemon ends with status 0.
+# The first SIGTERM stops accepting and waits for the jobs; then the daemon ends with status 0. Its clients are told
+# at once; who waits for a job, or watches, sees its end.
 # labels: core
 source "$(dirname "$0")/../lib/functions.sh"
 requires nbdkit jq
@@ -9,7 +10,20 @@ export_file "$tmp/a"
 start_kcopyd --drain-timeout 60
 start_copy --rate 8388608 "$tmp/src" "$uri"
 must_wait_for 20 copied_some "$tmp/a"
+job=$(kcopyctl --json jobs </dev/null | jq .job)
+kcopyctl wait "$job" </dev/null >"$tmp/wait" 2>&1 &
+wait_pid=$!
+cleanup_fn end_process $wait_pid
+kcopyctl watch </dev/null >"$tmp/watch" 2>&1 &
+watch_pid=$!
+cleanup_fn end_process $watch_pid
+must_wait_for 10 eval '[ "$(kcopyctl --json info </dev/null | jq .clients)" = 4 ]'
+must_wait_for 10 grep -q running "$tmp/watch"
 kill -TERM "$kcopyd_pid"
+for client in "$copy_errs" "$tmp/wait" "$tmp/watch"; do
+        must_wait_for 1 grep -q 'shutting down; it waits up to 60 s' "$client"
+done
+must_wait_for 5 grep -q '"event":"stopping","drain_ms":60000' "$copy_out"
 not_accepting() {
         ! kcopyctl info >/dev/null 2>&1 </dev/null
 }
@@ -18,5 +32,8 @@ alive "$kcopyd_pid" || fail "it did not wait for its job"
 end_copy "$copy_pid" "$copy_out" "$copy_errs"
 expect_done
 same_bytes "$tmp/src" "$tmp/a"
+wait $wait_pid || fail "wait for a job that went through: status $?: $(cat "$tmp/wait")"
+wait $watch_pid || fail "watch of a server that ended in good order: status $?: $(cat "$tmp/watch")"
+grep -q "job $job: completed" "$tmp/watch" || fail "watch did not see the end: $(cat "$tmp/watch")"
 must_wait_for 10 gone "$kcopyd_pid"
 [ ! -e "$kcopyd_socket" ] || fail "its socket is still there"

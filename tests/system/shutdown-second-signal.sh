@@ -15,8 +15,9 @@ kill -TERM "$kcopyd_pid"
 must_wait_for 10 gone "$kcopyd_pid"
 kcopyd_ends "$kcopyd_pid"
 end_copy "$copy_pid" "$copy_out" "$copy_errs"
-[ "$status" = 1 ] || [ "$status" = 5 ] || fail "status $status"
-[ ! -s "$completion" ] || expect '.state == "cancelled"'
+expect_status 1
+expect '.state == "cancelled"' 'd(0).error.class == "stopped"' 'd(0).error.message | test("the server was stopped")'
+grep -q 'copy: cancelled: the server was stopped' "$errs" || fail "it does not say why: $(cat "$errs")"
 
 start_kcopyd --quarantine 3 --drain-timeout 1
 start_copy --rate 4194304 "$tmp/src" "$uri"
@@ -25,4 +26,5 @@ kill -TERM "$kcopyd_pid"
 must_wait_for 10 gone "$kcopyd_pid"
 kcopyd_ends "$kcopyd_pid"
 end_copy "$copy_pid" "$copy_out" "$copy_errs"
-[ "$status" != 0 ] || fail "status 0"
+expect_status 1
+expect '.state == "cancelled"' 'd(0).error.message | test("the server was stopped")'

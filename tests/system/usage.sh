@@ -1,4 +1,4 @@
-# Command-line mistakes: usage on standard error, nothing on standard output, status 2.
+# Command-line mistakes: what is wrong and where to find help on standard error, nothing on standard output, status 2.
 # labels: core
 source "$(dirname "$0")/../lib/functions.sh"
 requires jq
@@ -8,6 +8,7 @@ wrong() {
         ctl "$@"
         expect_status 2
         [ -s "$errs" ] || fail "nothing on standard error: kcopyctl $*"
+        [ "$(wc -l <"$errs")" -le 3 ] && grep -q 'help' "$errs" || fail "kcopyctl $*: $(cat "$errs")"
         [ ! -s "$out" ] || fail "on standard output: $(cat "$out")"
         [ ! -e "$tmp/new" ] || fail "kcopyctl $* made a file"
 }
@@ -28,6 +29,7 @@ wrong cancel seven
 wrong job
 wrong wait
 wrong --server carrier-pigeon:/coop jobs
+wrong copy [ nbdkit memory 1M
 
 ctl --help
 expect_status 0

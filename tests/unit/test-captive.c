@@ -98,6 +98,7 @@ static void test_a_captive_is_activated_as_systemd_does(void **state)
         for (int i = 0; i < 20 && !with_stderr(captive_report_dead, text, sizeof(text)); i++)
                 ;
         assert_non_null(strstr(text, "the command exited with status 42"));
+        assert_true(captive_is_dead(uri));
         /* told once only */
         with_stderr(captive_report_dead, text, sizeof(text));
         assert_string_equal(text, "");
@@ -133,6 +134,7 @@ static void test_a_living_captive_is_not_reported(void **state)
         char *uri = start("sleep 100");
 
         assert_false(captive_report_dead());
+        assert_false(captive_is_dead(uri));
         free(uri);
 }
 

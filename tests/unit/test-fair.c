@@ -245,7 +245,7 @@ static void test_a_charge_after_the_entry_was_set_not_ready_counts_once(void **s
         entry = fair_next(fair);
         assert_ptr_equal(entry, &jobs[0].entry);
         fair_set_ready(fair, entry, false);
-        fair_charge(fair, entry, 512 * 1024);
+        fair_charge(fair, entry, FAIR_QUANTUM_BYTES / 2);
         fair_set_ready(fair, entry, true);
         assert_int_equal(entry->member.deficit_bytes, 0); /* out of its quantum: no debt */
         end(fair, jobs, 2);

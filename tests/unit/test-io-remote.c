@@ -29,7 +29,8 @@ struct other {
         struct kc_list waiting;
         struct kc_msg answer_msg;
         bool posted, hold;
-        int refuse; /* what submit returns; 0: it takes requests */
+        bool queue_fails; /* requests end before they have left */
+        int refuse;       /* what submit returns; 0: it takes requests */
         unsigned n_requests, n_kills;
         char memory[MEMORY_BYTES];
 };
@@ -47,6 +48,12 @@ static void check_thread(struct other *other)
 
 static void run_request(struct other *other, struct io_req *req)
 {
+        if (other->queue_fails) {
+                req->status = -ECANCELED;
+                req->class = KC_CLASS_CANCELLED;
+                req->sent = false;
+                return;
+        }
         if (other->endpoint.dead) {
                 req->status = -ECANCELED;
                 req->class = KC_CLASS_TRANSPORT;
@@ -190,6 +197,11 @@ static void release(struct other *other)
 {
         other->hold = false;
         post_answers(other);
+}
+
+static void fail_queue(struct other *other)
+{
+        other->queue_fails = true;
 }
 
 static void refuse_disconnected(struct other *other)
@@ -339,6 +351,7 @@ static void a_refusal_over_there_is_an_answer_here(void **state)
         lane_run_until(&pair.here, &waited.done);
         assert_int_equal(waited.req.status, -ENOMEM);
         assert_int_equal(waited.req.class, KC_CLASS_INTERNAL);
+        assert_false(waited.req.sent);
         assert_false(pair.remote->dead);
 
         call_there(&pair, refuse_disconnected);
@@ -346,10 +359,28 @@ static void a_refusal_over_there_is_an_answer_here(void **state)
         lane_run_until(&pair.here, &waited.done);
         assert_int_equal(waited.req.status, -ENOTCONN);
         assert_int_equal(waited.req.class, KC_CLASS_TRANSPORT);
-        assert_false(waited.req.unanswered);
+        assert_false(waited.req.unanswered || waited.req.sent);
         assert_true(pair.remote->dead);
         /* from now on refused at once */
         assert_int_equal(endpoint_submit(pair.remote, &waited.req), -ENOTCONN);
+        pair_done(&pair);
+}
+
+static void what_has_not_left_over_there_has_not_left(void **state)
+{
+        struct waited_req waited;
+        struct pair pair;
+        char byte = 0;
+
+        pair_init(&pair);
+        req_start(pair.remote, &waited, IO_WRITE, 0, 0, 1, &byte);
+        lane_run_until(&pair.here, &waited.done);
+        assert_true(waited.req.status == 0 && waited.req.sent);
+        call_there(&pair, fail_queue);
+        req_start(pair.remote, &waited, IO_WRITE, 0, 0, 1, &byte);
+        lane_run_until(&pair.here, &waited.done);
+        assert_int_equal(waited.req.status, -ECANCELED);
+        assert_false(waited.req.sent);
         pair_done(&pair);
 }
 
@@ -398,6 +429,19 @@ static void kill_takes_the_target_down(void **state)
         assert_int_equal(pair.there.n_kills, 1);
 }
 
+static void a_kill_is_heard_of_without_any_request(void **state)
+{
+        struct waited_req read;
+        struct pair pair;
+
+        pair_init(&pair);
+        endpoint_kill(pair.remote);
+        lane_run_until(&pair.here, &pair.remote->dead);
+        assert_int_equal(endpoint_submit(pair.remote, &read.req), -ENOTCONN);
+        lane_close(&pair.here, pair.remote);
+        pair_stop(&pair);
+}
+
 static void close_in_mid_kill(void **state)
 {
         struct pair pair;
@@ -415,8 +459,10 @@ int main(void)
             cmocka_unit_test(requests_and_answers_travel_whole),
             cmocka_unit_test(many_requests_in_flight_are_each_answered_once),
             cmocka_unit_test(a_refusal_over_there_is_an_answer_here),
+            cmocka_unit_test(what_has_not_left_over_there_has_not_left),
             cmocka_unit_test(close_waits_for_answers_and_leaves_the_target_open),
             cmocka_unit_test(kill_takes_the_target_down),
+            cmocka_unit_test(a_kill_is_heard_of_without_any_request),
             cmocka_unit_test(close_in_mid_kill),
         };
 

@@ -298,6 +298,30 @@ static void a_flush_waits_for_syncs_that_may_have_taken_its_error(void **state)
         }
 }
 
+static void syncs_that_ran_together_fail_together(void **state)
+{
+        struct waited_req reqs[2];
+        struct script script;
+        char buf[10];
+
+        for (int first = 0; first < 2; first++) {
+                struct file_found found = found_kind(IO_KIND_FILE);
+                struct file_op *ops[2];
+
+                script_init(&script, &found);
+                for (int i = 0; i < 2; i++)
+                        req_start(script.endpoint, &reqs[i], IO_WRITE, IO_FUA, 0, 10, buf);
+                ops[0] = script_call(&script, FILE_CALL_WRITE);
+                ops[1] = kc_list_entry(ops[0]->node.next, struct file_op, node);
+                answer(&script, ops[first], -EIO);
+                assert_false(reqs[0].done || reqs[1].done);
+                answer(&script, ops[!first], 10);
+                assert_int_equal(reqs[0].req.status, -EIO);
+                assert_int_equal(reqs[1].req.status, -EIO);
+                script_done(&script);
+        }
+}
+
 static void a_flush_of_a_created_file_syncs_its_directory_once(void **state)
 {
         struct file_found found = found_kind(IO_KIND_FILE);
@@ -400,6 +424,7 @@ int main(void)
             cmocka_unit_test(a_failed_flush_is_never_believed_again),
             cmocka_unit_test(a_failed_fua_write_fails_later_flushes),
             cmocka_unit_test(a_flush_waits_for_syncs_that_may_have_taken_its_error),
+            cmocka_unit_test(syncs_that_ran_together_fail_together),
             cmocka_unit_test(a_flush_of_a_created_file_syncs_its_directory_once),
             cmocka_unit_test(a_flush_fails_with_either_fsync_of_a_created_file),
             cmocka_unit_test(close_waits_for_the_kernel_and_goes_no_further),

@@ -17,6 +17,20 @@
 static unsigned n_submits, n_submitted, n_refusals_left;
 static int refusal;
 
+static unsigned n_full_syncs, n_data_syncs; /* among what is handed over */
+
+static void count_syncs(const struct io_uring_sq *sq)
+{
+        for (unsigned i = sq->sqe_head; i != sq->sqe_tail; i++) {
+                const struct io_uring_sqe *sqe = &sq->sqes[i & *sq->kring_mask];
+
+                if (sqe->opcode == IORING_OP_FSYNC && sqe->fsync_flags == 0)
+                        n_full_syncs++;
+                else if (sqe->opcode == IORING_OP_FSYNC)
+                        n_data_syncs++;
+        }
+}
+
 int io_uring_submit(struct io_uring *ring)
 {
         static int (*real)(struct io_uring * ring);
@@ -29,6 +43,7 @@ int io_uring_submit(struct io_uring *ring)
                 n_refusals_left--;
                 return refusal;
         }
+        count_syncs(&ring->sq);
         rc = real(ring);
         if (rc > 0)
                 n_submitted += (unsigned)rc;
@@ -155,6 +170,56 @@ static void what_was_not_handed_over_can_be_cancelled(void **state)
         end(&lane, fd, 0);
 }
 
+static void a_cancel_is_not_held_up_by_a_full_ring(void **state)
+{
+        struct lane lane;
+        int pipe_fds[2], fd = begin(&lane);
+
+        assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
+        start_reads(&lane, pipe_fds[0], reads, 140);
+        for (int i = 0; i < 3; i++)
+                uv_run(&lane.loop, UV_RUN_NOWAIT);
+        assert_int_equal(n_submitted, 128);
+        file_io_cancel(lane.io, &reads[139].op); /* behind eleven others */
+        for (int i = 0; i < 3; i++)
+                uv_run(&lane.loop, UV_RUN_NOWAIT);
+        assert_int_equal(n_cancelled, 1);
+        assert_int_equal(n_done, 1);
+        for (unsigned n = 1; n < 140; n++) {
+                assert_int_equal(write(pipe_fds[1], content, 512), 512);
+                run_until_done(&lane, n + 1);
+        }
+        assert_int_equal(n_cancelled, 1);
+        close(pipe_fds[0]);
+        close(pipe_fds[1]);
+        end(&lane, fd, 0);
+}
+
+static void on_synced(struct file_op *op)
+{
+        n_done++;
+        assert_int_equal(op->result, 0);
+}
+
+static void a_full_sync_is_more_than_one_of_the_data(void **state)
+{
+        struct file_op ops[3] = {
+            {.call = FILE_CALL_FSYNC}, {.call = FILE_CALL_FDATASYNC}, {.call = FILE_CALL_FSYNC}};
+        struct lane lane;
+        int fd = begin(&lane);
+
+        n_done = n_full_syncs = n_data_syncs = 0;
+        for (int i = 0; i < 3; i++) {
+                ops[i].fd = fd;
+                ops[i].on_op = on_synced;
+                file_io_submit(lane.io, &ops[i]);
+        }
+        run_until_done(&lane, 3);
+        assert_int_equal(n_full_syncs, 2);
+        assert_int_equal(n_data_syncs, 1);
+        end(&lane, fd, 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -162,6 +227,8 @@ int main(void)
             cmocka_unit_test(a_bounded_number_is_with_the_kernel),
             cmocka_unit_test(a_refusal_for_now_is_tried_again),
             cmocka_unit_test(what_was_not_handed_over_can_be_cancelled),
+            cmocka_unit_test(a_cancel_is_not_held_up_by_a_full_ring),
+            cmocka_unit_test(a_full_sync_is_more_than_one_of_the_data),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,6 @@
 
 #include "ctl/brackets.h"
 #include "ctl/json.h"
-#include "ctl/preview.h"
 #include "ctl/progress.h"
 #include "ctl/report.h"
 #include "ctl/text.h"
@@ -54,83 +53,6 @@ static void test_brackets_without_a_command_or_an_end_are_refused(void **state)
         assert_string_equal(reason, "[ without its ]");
         assert_false(brackets_init(&brackets, 3, empty, &reason));
         assert_string_equal(reason, "there is no command between the brackets");
-}
-
-/* ---- previews */
-
-static bool source_is(
-    uint64_t sector, uint64_t count_sectors, uint64_t size_bytes, uint32_t block_bytes, uint64_t length_bytes)
-{
-        struct region region = {.device = (char *)"/d", .sector = sector, .count_sectors = count_sectors};
-        struct preview from = {
-            .region = &region, .device = {.size_bytes = size_bytes, .block_min_bytes = block_bytes}};
-        char reason[PREVIEW_REASON_BYTES];
-        uint64_t found_bytes = 0;
-
-        return preview_source(&from, &found_bytes, reason) && found_bytes == length_bytes;
-}
-
-static void test_previews_of_sources(void **state)
-{
-        assert_true(source_is(0, 0, 1000, 1, 1000));
-        assert_true(source_is(1, 0, 1000, 1, 488));
-        assert_false(source_is(0, 2, 1000, 1, 1024)); /* only 0 takes a partial sector */
-        assert_true(source_is(0, 0, 0, 1, 0));
-        assert_false(source_is(0, 1, 0, 1, 512));
-        assert_false(source_is(2, 0, 1024, 1, 0)); /* starts at the end */
-        assert_true(source_is(1, 1, 1024, 1, 512));
-        assert_false(source_is(1, 2, 1024, 1, 1024));
-        assert_false(source_is(1, 8, 65536, 4096, 4096));
-        assert_false(source_is(8, 7, 65536, 4096, 3584));
-        assert_true(source_is(8, 8, 65536, 4096, 4096));
-        assert_false(source_is(0, 0, 5000, 4096, 5000));
-}
-
-static bool destination_takes(uint64_t sector, uint64_t count_sectors, struct kcopy_device device)
-{
-        struct region region = {.device = (char *)"/d", .sector = sector, .count_sectors = count_sectors};
-        struct preview to = {.region = &region, .device = device};
-        char reason[PREVIEW_REASON_BYTES];
-
-        return preview_destination(&to, 4096, reason);
-}
-
-static void test_previews_of_destinations(void **state)
-{
-        struct kcopy_device device = {.size_bytes = 8192, .block_min_bytes = 512};
-
-        assert_true(destination_takes(0, 0, device));
-        assert_true(destination_takes(8, 8, device));
-        assert_false(destination_takes(8, 7, device));
-        assert_false(destination_takes(9, 0, device)); /* passes the end */
-        assert_false(destination_takes(16, 0, device));
-        device.resizable = true;
-        assert_true(destination_takes(16, 0, device));
-        device.resizable = false;
-        device.block_min_bytes = 8192;
-        assert_true(destination_takes(0, 0, device)); /* read, merged and written */
-        assert_false(destination_takes(8, 0, device));
-        device.size_bytes = 5000;
-        assert_false(destination_takes(0, 0, device));
-        device.block_min_bytes = 1;
-        device.read_only = true;
-        assert_false(destination_takes(0, 0, device));
-}
-
-static void test_previews_of_overlaps(void **state)
-{
-        struct region a = {.device = (char *)"/d", .count_sectors = 8},
-                      b = {.device = (char *)"/d", .sector = 8};
-        struct preview one = {.region = &a}, other = {.region = &b};
-
-        assert_false(preview_overlap(&one, &other, 4096));
-        assert_true(preview_overlap(&one, &other, 4097));
-        /* a file that is cut where the destination ends */
-        a.count_sectors = 0;
-        one.device.resizable = true;
-        assert_true(preview_overlap(&one, &other, 4096));
-        b.device = (char *)"/e";
-        assert_false(preview_overlap(&one, &other, 4096));
 }
 
 /* ---- text */
@@ -183,6 +105,21 @@ static void test_the_progress_line_fits_every_terminal(void **state)
         }
 }
 
+static void test_a_rate_that_is_not_known_yet_is_none(void **state)
+{
+        const uint64_t done[] = {1 << 20};
+        const struct progress_over over = {0};
+        struct kcopy_event event = {
+            .type = KCOPY_EVENT_PROGRESS, .length_bytes = 4 << 20, .n_destinations = 1, .done_bytes = done};
+        char line[PROGRESS_LINE_BYTES];
+
+        progress_line(&event, &over, "", 0, line);
+        assert_string_equal(line, "25% 1.0 MiB / 4.0 MiB  -/s");
+        event.rate_bytes_per_s = 1 << 20;
+        progress_line(&event, &over, "", 0, line);
+        assert_string_equal(line, "25% 1.0 MiB / 4.0 MiB  1.0 MiB/s  0:04 left");
+}
+
 static void test_a_hundred_percent_is_for_everything_only(void **state)
 {
         uint64_t done[] = {(UINT64_C(1) << 60) - 1};
@@ -212,20 +149,20 @@ static void test_destinations_that_are_over_are_not_behind(void **state)
         char line[PROGRESS_LINE_BYTES];
 
         progress_line(&event, &over, "", 0, line);
-        assert_string_equal(line, "0% 6.0 MiB / 1.0 GiB  0 B/s  #1 is 494 MiB behind");
+        assert_string_equal(line, "0% 6.0 MiB / 1.0 GiB  -/s  #1 is 494 MiB behind");
         progress_destination_over(&over, 1, &bad);
         progress_line(&event, &over, "", 0, line);
-        assert_string_equal(line, "39% 400 MiB / 1.0 GiB  0 B/s  #0 is 100 MiB behind  1 failed");
+        assert_string_equal(line, "39% 400 MiB / 1.0 GiB  -/s  #0 is 100 MiB behind  1 failed");
         done[2] = 1u << 30;
         progress_destination_over(&over, 2, &good);
         progress_line(&event, &over, "", 0, line);
-        assert_string_equal(line, "39% 400 MiB / 1.0 GiB  0 B/s  1 failed");
+        assert_string_equal(line, "39% 400 MiB / 1.0 GiB  -/s  1 failed");
         progress_destination_over(&over, 0, &bad);
         progress_line(&event, &over, "", 0, line);
-        assert_string_equal(line, "100% 1.0 GiB / 1.0 GiB  0 B/s  2 failed");
+        assert_string_equal(line, "100% 1.0 GiB / 1.0 GiB  -/s  2 failed");
         over = (struct progress_over){.ended = 7, .failed = 7};
         progress_line(&event, &over, "", 0, line);
-        assert_string_equal(line, "0% 6.0 MiB / 1.0 GiB  0 B/s  #1 is 1018 MiB behind  3 failed");
+        assert_string_equal(line, "0% 6.0 MiB / 1.0 GiB  -/s  #1 is 1018 MiB behind  3 failed");
 }
 
 /* ---- reports */
@@ -301,6 +238,7 @@ static void test_the_status_says_how_it_ended(void **state)
         assert_int_equal(status_of(KCOPY_CANCELLED, false, 0, true, true, true), CTL_FAILED);
         assert_int_equal(status_of(KCOPY_REFUSED, true, 3, true, false, false), CTL_REFUSED);
         assert_int_equal(status_of(KCOPY_LOST, true, 3, true, false, false), CTL_UNKNOWN);
+        assert_int_equal(status_of(KCOPY_VALIDATED, true, 3, true, false, false), CTL_DONE);
 }
 
 /* ---- JSON */
@@ -381,11 +319,9 @@ int main(void)
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_brackets_are_taken_out_with_their_options),
             cmocka_unit_test(test_brackets_without_a_command_or_an_end_are_refused),
-            cmocka_unit_test(test_previews_of_sources),
-            cmocka_unit_test(test_previews_of_destinations),
-            cmocka_unit_test(test_previews_of_overlaps),
             cmocka_unit_test(test_words_are_escaped_and_said_once),
             cmocka_unit_test(test_the_progress_line_fits_every_terminal),
+            cmocka_unit_test(test_a_rate_that_is_not_known_yet_is_none),
             cmocka_unit_test(test_a_hundred_percent_is_for_everything_only),
             cmocka_unit_test(test_destinations_that_are_over_are_not_behind),
             cmocka_unit_test(test_the_summary_is_of_the_complete_destinations),

@@ -65,25 +65,6 @@ static void equal_neighbours_are_one_range(void **state)
         ledger_done(&ledger);
 }
 
-static void fill_gives_a_fate_only_to_what_has_none(void **state)
-{
-        struct ledger ledger;
-
-        ledger_init(&ledger, 1000);
-        assert_int_equal(ledger_put(&ledger, 0, 50, LEDGER_COPIED), 0);
-        assert_int_equal(ledger_put(&ledger, 100, 200, LEDGER_COPIED), 0);
-        assert_int_equal(ledger_put(&ledger, 300, 400, LEDGER_ZEROED), 0);
-        assert_int_equal(ledger_fill(&ledger, 150, 350, LEDGER_INDETERMINATE), 0);
-        assert_sums(&ledger, 150, 100, 0, 100, 650);
-        assert_int_equal(ledger_fill(&ledger, 20, 20, LEDGER_INDETERMINATE), 0);
-        assert_int_equal(ledger_fill(&ledger, 0, 1000, LEDGER_UNTOUCHED), 0);
-        assert_true(ledger_full(&ledger));
-        assert_sums(&ledger, 150, 100, 0, 100, 650);
-        assert_int_equal(ledger_fill(&ledger, 0, 1000, LEDGER_COPIED), 0);
-        assert_sums(&ledger, 150, 100, 0, 100, 650);
-        ledger_done(&ledger);
-}
-
 static void doubt_turns_writes_before_and_beyond_the_mark_indeterminate(void **state)
 {
         struct ledger ledger;
@@ -118,11 +99,6 @@ static void gaps_are_found_from_anywhere(void **state)
         assert_true(ledger_gap(&ledger, 250, &start_bytes, &end_bytes));
         assert_int_equal(start_bytes, 400);
         assert_int_equal(end_bytes, 1000);
-        assert_true(ledger_covers(&ledger, 200, 400));
-        assert_true(ledger_covers(&ledger, 20, 100));
-        assert_true(ledger_covers(&ledger, 150, 150));
-        assert_false(ledger_covers(&ledger, 200, 401));
-        assert_false(ledger_covers(&ledger, 199, 400));
         assert_int_equal(ledger_put(&ledger, 400, 1000, LEDGER_COPIED), 0);
         assert_false(ledger_gap(&ledger, 250, &start_bytes, &end_bytes));
         assert_int_equal(start_bytes, 400);
@@ -142,12 +118,8 @@ static void a_failed_allocation_changes_nothing(void **state)
                 assert_int_equal(ledger_put(&ledger, i * 100, i * 100 + 10, LEDGER_COPIED), 0);
         alloc_fail_at = 1;
         assert_int_equal(ledger_put(&ledger, 50, 60, LEDGER_ZEROED), -ENOMEM);
-        alloc_fail_at = 1;
-        assert_int_equal(ledger_fill(&ledger, 0, 1000, LEDGER_ZEROED), -ENOMEM);
         assert_int_equal(ledger.n_ranges, 8);
         assert_sums(&ledger, 80, 0, 0, 0, 920);
-        assert_int_equal(ledger_fill(&ledger, 0, 1000, LEDGER_ZEROED), 0);
-        assert_sums(&ledger, 80, 920, 0, 0, 0);
         ledger_done(&ledger);
 }
 
@@ -156,17 +128,13 @@ static void a_failed_allocation_changes_nothing(void **state)
 static void assert_like_map(const struct ledger *ledger, const unsigned char *map)
 {
         uint64_t sums_bytes[LEDGER_N_FATES] = {0}, start_bytes = 0, end_bytes = 0;
-        unsigned from = random_below(MAP_BYTES + 1), until = from + random_below(MAP_BYTES + 1 - from);
+        unsigned from = random_below(MAP_BYTES + 1);
         unsigned gap = from, gap_end;
-        bool covered = true;
 
         for (unsigned i = 0; i < MAP_BYTES; i++)
                 sums_bytes[map[i] == NO_FATE ? LEDGER_UNTOUCHED : map[i]]++;
         for (unsigned fate = 0; fate < LEDGER_N_FATES; fate++)
                 assert_int_equal(ledger_sum(ledger, fate), sums_bytes[fate]);
-        for (unsigned i = from; i < until; i++)
-                covered = covered && map[i] != NO_FATE;
-        assert_int_equal(ledger_covers(ledger, from, until), covered);
         while (gap < MAP_BYTES && map[gap] != NO_FATE)
                 gap++;
         for (gap_end = gap; gap_end < MAP_BYTES && map[gap_end] == NO_FATE;)
@@ -208,13 +176,6 @@ static void a_random_ledger_is_like_a_map_of_bytes(void **state)
                                 for (unsigned i = 0; i < MAP_BYTES; i++)
                                         if (map[i] == LEDGER_COPIED || map[i] == LEDGER_ZEROED)
                                                 map[i] = LEDGER_INDETERMINATE;
-                        } else if (what == 1) {
-                                while (end < MAP_BYTES && end - start < 3 * most)
-                                        end++;
-                                assert_int_equal(ledger_fill(&ledger, start, end, fate), 0);
-                                for (unsigned i = start; i < end; i++)
-                                        if (map[i] == NO_FATE)
-                                                map[i] = (unsigned char)fate;
                         } else {
                                 while (end < MAP_BYTES && end - start < most && map[end] == NO_FATE)
                                         end++;
@@ -232,7 +193,6 @@ int main(void)
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(put_out_of_order_folds_when_the_gap_closes),
             cmocka_unit_test(equal_neighbours_are_one_range),
-            cmocka_unit_test(fill_gives_a_fate_only_to_what_has_none),
             cmocka_unit_test(doubt_turns_writes_before_and_beyond_the_mark_indeterminate),
             cmocka_unit_test(gaps_are_found_from_anywhere),
             cmocka_unit_test(a_failed_allocation_changes_nothing),

@@ -60,6 +60,30 @@ static void test_the_servers_reason_for_hanging_up_is_told(void **state)
         assert_non_null(strstr(fx->seen[0].reason, "no more today"));
 }
 
+static void test_a_server_that_shuts_down_says_so_before_it_goes(void **state)
+{
+        Kcopy__V1__ServerMessage message = KCOPY__V1__SERVER_MESSAGE__INIT;
+        Kcopy__V1__Stopping stopping = KCOPY__V1__STOPPING__INIT;
+        Kcopy__V1__Farewell farewell = KCOPY__V1__FAREWELL__INIT;
+
+        submit(1, &fx->seen[0], NULL);
+        stopping.drain_ms = 1500;
+        message.body_case = KCOPY__V1__SERVER_MESSAGE__BODY_STOPPING;
+        message.stopping = &stopping;
+        peer_say(&fx->peer, &message);
+        assert_int_equal(kcopy_dispatch(fx->client), 0);
+        assert_int_equal(fx->n_events[KCOPY_EVENT_STOPPING], 1);
+        assert_int_equal(fx->last_event.drain_ms, 1500);
+        assert_int_equal(fx->last_event.job, 0);
+        assert_int_equal(fx->seen[0].n_calls, 0);
+        message.body_case = KCOPY__V1__SERVER_MESSAGE__BODY_FAREWELL;
+        message.farewell = &farewell;
+        peer_say(&fx->peer, &message);
+        assert_int_equal(kcopy_dispatch(fx->client), -ENOTCONN);
+        assert_int_equal(fx->seen[0].state, KCOPY_LOST);
+        assert_string_equal(fx->seen[0].reason, "the server has shut down");
+}
+
 static void test_abandon_notifies_and_does_not_wait(void **state)
 {
         submit(1, &fx->seen[0], NULL);
@@ -242,6 +266,7 @@ int main(void)
             TEST(test_a_lost_connection_ends_every_job_once),
             TEST(test_what_the_server_said_last_counts_before_the_loss),
             TEST(test_the_servers_reason_for_hanging_up_is_told),
+            TEST(test_a_server_that_shuts_down_says_so_before_it_goes),
             TEST(test_abandon_notifies_and_does_not_wait),
             TEST(test_a_frame_that_is_too_large_is_garbage),
             TEST(test_a_length_that_is_none_is_garbage),

@@ -4,8 +4,10 @@
  * The program's own getaddrinfo stands in for libc's, so that no query leaves the machine. */
 #include "lib/nbd-fixture.h"
 
+#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <netdb.h>
+#include <poll.h>
 #include <pthread.h>
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -42,9 +44,10 @@ __attribute__((visibility("default"))) int getaddrinfo(
                 return EAI_FAIL;
         if (strcmp(node, "stuck") == 0)
                 return stay_stuck();
-        if (strcmp(node, "two") == 0) { /* nobody listens at the first */
+        /* The first of two refuses, or swallows what it is sent. */
+        if (strcmp(node, "two") == 0 || strcmp(node, "silent") == 0) {
                 struct addrinfo *second;
-                int status = real("127.77.77.77", service, hints, result);
+                int status = real(*node == 't' ? "127.77.77.77" : "127.88.88.88", service, hints, result);
 
                 if (status == 0 && real("127.0.0.1", service, hints, &second) == 0)
                         (*result)->ai_next = second;
@@ -107,11 +110,55 @@ static void next_address_is_tried(void **state)
         assert_int_equal(nbd_fixture_open(fx, uri, IO_ACCESS_READ, 5000, &opened), -ECONNREFUSED);
 }
 
+/* A listener whose queue is full answers nobody: connections to it neither succeed nor fail. Its sockets. */
+static unsigned listen_in_silence(unsigned port, int fds[8])
+{
+        struct sockaddr_in address = {.sin_family = AF_INET,
+            .sin_port = htons((uint16_t)port),
+            .sin_addr.s_addr = inet_addr("127.88.88.88")};
+        unsigned n = 0;
+        int ready;
+
+        fds[n++] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(fds[0], (struct sockaddr *)&address, sizeof address), 0);
+        assert_int_equal(listen(fds[0], 0), 0);
+        do {
+                struct pollfd poll_fd;
+
+                assert_true(n < 8);
+                fds[n] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+                (void)connect(fds[n], (struct sockaddr *)&address, sizeof address);
+                poll_fd = (struct pollfd){.fd = fds[n++], .events = POLLOUT};
+                ready = poll(&poll_fd, 1, 100);
+        } while (ready > 0);
+        return n;
+}
+
+static void next_address_is_tried_in_time_when_one_is_silent(void **state)
+{
+        struct nbd_fixture *fx = *state;
+        unsigned port = nbd_fixture_free_port(), n;
+        char port_text[16], uri[64];
+        int fds[8];
+
+        snprintf(port_text, sizeof port_text, "%u", port);
+        snprintf(uri, sizeof uri, "nbd://silent:%u/", port);
+        nbd_fixture_server(fx, "pid", "nbdkit", "-f", "-i", "127.0.0.1", "-p", port_text, "-P",
+            nbd_fixture_path(fx, "pid"), "memory", "1M", NULL);
+        n = listen_in_silence(port, fds);
+        assert_int_equal(nbd_fixture_open(fx, uri, IO_ACCESS_READ, 3000, &opened), 0);
+        nbd_fixture_close(fx, opened.open.endpoint);
+        while (n > 0)
+                close(fds[--n]);
+}
+
 static void stuck_resolver_ends_at_the_deadline_and_hurts_nobody(void **state)
 {
         struct nbd_fixture *fx = *state;
         static struct nbd_fixture_open cancelled;
+        static const struct provider_config config;
         struct endpoint *endpoint;
+        bool closed = false;
 
         released = false;
         nbd_fixture_open_start(fx, "nbd://stuck/", IO_ACCESS_READ, 10000, &cancelled);
@@ -126,7 +173,14 @@ static void stuck_resolver_ends_at_the_deadline_and_hurts_nobody(void **state)
         nbd_open_cancel(fx->context, &cancelled.open);
         nbd_fixture_run(fx, &cancelled.done);
         assert_int_equal(cancelled.open.status, -ECANCELED);
-        release(); /* the context waits for it as it closes: its memory is the loop's */
+        /* The context waits for it as it closes: its memory is the loop's. */
+        nbd_context_close(fx->context, nbd_fixture_on_closed, &closed);
+        for (int i = 0; i < 5; i++)
+                uv_run(&fx->loop, UV_RUN_NOWAIT);
+        assert_false(closed);
+        release();
+        nbd_fixture_run(fx, &closed);
+        assert_int_equal(nbd_context_new(&fx->actor, &config, &fx->context), 0); /* for the teardown */
 }
 
 /* Certificates resolve on a thread of their own, which nobody waits for. */
@@ -176,6 +230,8 @@ int main(void)
             cmocka_unit_test_setup_teardown(
                 resolver_errors_are_transport_errors, nbd_fixture_setup, nbd_fixture_teardown),
             cmocka_unit_test_setup_teardown(next_address_is_tried, nbd_fixture_setup, nbd_fixture_teardown),
+            cmocka_unit_test_setup_teardown(
+                next_address_is_tried_in_time_when_one_is_silent, nbd_fixture_setup, nbd_fixture_teardown),
             cmocka_unit_test_setup_teardown(stuck_resolver_ends_at_the_deadline_and_hurts_nobody,
                 nbd_fixture_setup, nbd_fixture_teardown),
             cmocka_unit_test_setup_teardown(

@@ -163,13 +163,125 @@ static void a_drained_server_refuses_jobs_and_ends_with_the_last_one(void **stat
         WAIT_FOR(f, f->engine->n_submitted == 1);
         fake_accept_all(f->engine);
         accepted_job(f, &f->peer);
-        rpc_drain(f->rpc);
+        rpc_drain(f->rpc, 1500 * MS_NS);
+        message = GET(f, &f->peer, STOPPING); /* at once */
+        assert_int_equal(message->request_id, 0);
+        assert_int_equal(message->stopping->drain_ms, 1500);
+        drop(message);
         put_copy(f, &f->peer, "/d");
         message = GET(f, &f->peer, REFUSED);
         assert_string_equal(message->refused->errno_name, "ESHUTDOWN");
+        assert_int_equal(message->refused->error_class, KC_CLASS_STOPPED);
+        assert_non_null(strstr(message->refused->reason, "shutting down"));
         drop(message);
         fake_complete_all(f->engine);
         drop(GET(f, &f->peer, COMPLETION));
+        drop(GET(f, &f->peer, FAREWELL));
+        expect_end(f, &f->peer);
+}
+
+static void what_the_server_cancels_is_told_as_its_doing(void **state)
+{
+        struct fixture *f = *state;
+        Kcopy__V1__ServerMessage *message;
+        const Kcopy__V1__EndpointError *error;
+
+        hello(f, &f->peer);
+        put_copy(f, &f->peer, "/d");
+        WAIT_FOR(f, f->engine->n_submitted == 1);
+        fake_accept_all(f->engine);
+        accepted_job(f, &f->peer);
+        put_copy(f, &f->peer, "/not-answered-yet");
+        put_many(f, &f->peer, 1, "/nor-this");
+        WAIT_FOR(f, f->engine->n_submitted == 3);
+        rpc_hangup(f->rpc);
+        message = GET(f, &f->peer, REFUSED);
+        assert_int_equal(message->refused->error_class, KC_CLASS_STOPPED);
+        assert_non_null(strstr(message->refused->reason, "was stopped"));
+        drop(message);
+        message = GET(f, &f->peer, ACCEPTED_MANY);
+        assert_int_equal(message->accepted_many->answers[0]->refused->error_class, KC_CLASS_STOPPED);
+        drop(message);
+        message = GET(f, &f->peer, COMPLETION);
+        assert_int_equal(message->completion->state, JOB_CANCELLED);
+        error = message->completion->destinations[0]->error;
+        assert_int_equal(error->error_class, KC_CLASS_STOPPED);
+        assert_string_equal(error->message,
+            "job 1: the server was stopped before it was complete; submit it again when the server runs");
+        drop(message);
+        drop(GET(f, &f->peer, FAREWELL));
+        expect_end(f, &f->peer);
+}
+
+static void what_a_client_cancels_is_not(void **state)
+{
+        struct fixture *f = *state;
+        Kcopy__V1__ServerMessage *message;
+
+        hello(f, &f->peer);
+        put_copy(f, &f->peer, "/d");
+        WAIT_FOR(f, f->engine->n_submitted == 1);
+        fake_accept_all(f->engine);
+        accepted_job(f, &f->peer);
+        rpc_drain(f->rpc, 1000 * MS_NS);
+        drop(GET(f, &f->peer, STOPPING));
+        fake_complete(f->engine, fake_job_get(f->engine, 1), JOB_CANCELLED, 1);
+        message = GET(f, &f->peer, COMPLETION);
+        assert_int_equal(message->completion->destinations[0]->error->error_class, KC_CLASS_CANCELLED);
+        drop(message);
+}
+
+/* A drained server, a client with a job, and another that watches (it alone, or all). */
+static void watch_while_draining(struct fixture *f, bool all)
+{
+        static struct peer_end watcher;
+        Kcopy__V1__ServerMessage *message;
+        uint64_t id;
+
+        hello(f, &f->peer);
+        put_copy(f, &f->peer, "/d");
+        WAIT_FOR(f, f->engine->n_submitted == 1);
+        fake_accept_all(f->engine);
+        id = accepted_job(f, &f->peer);
+        peer_init(&watcher, f->rpc);
+        hello(f, &watcher);
+        PUT(f, &watcher, WATCH, watch, Watch, .base = PROTOBUF_C_MESSAGE_INIT(&kcopy__v1__watch__descriptor),
+            .n_jobs = !all, .jobs = &id);
+        drop(GET(f, &watcher, DONE));
+        drop(GET(f, &watcher, STATE_CHANGE));
+        rpc_drain(f->rpc, 1000 * MS_NS);
+        drop(GET(f, &watcher, STOPPING));
+        expect_silence(f, &watcher);
+        fake_complete_all(f->engine);
+        drop(GET(f, &watcher, COMPLETION));
+        message = GET(f, &watcher, FAREWELL);
+        assert_int_equal(message->request_id, 0);
+        drop(message);
+        expect_end(f, &watcher);
+        close(watcher.fd);
+        drop(GET(f, &f->peer, STOPPING));
+        drop(GET(f, &f->peer, COMPLETION));
+        drop(GET(f, &f->peer, FAREWELL));
+        WAIT_FOR(f, f->ended == 1);
+}
+
+static void a_watcher_of_a_drained_server_sees_the_jobs_end(void **state)
+{
+        watch_while_draining(*state, false);
+}
+
+static void so_does_one_that_watches_all(void **state)
+{
+        watch_while_draining(*state, true);
+}
+
+static void a_client_without_jobs_is_told_farewell_at_once(void **state)
+{
+        struct fixture *f = *state;
+
+        hello(f, &f->peer);
+        rpc_drain(f->rpc, 1000 * MS_NS);
+        drop(GET(f, &f->peer, STOPPING));
         drop(GET(f, &f->peer, FAREWELL));
         expect_end(f, &f->peer);
 }
@@ -186,6 +298,11 @@ int main(void)
             TEST(last_words_reach_a_peer_that_goes_on_talking, setup),
             TEST(a_peer_that_never_stops_talking_is_cut_off, setup_short_linger),
             TEST(a_drained_server_refuses_jobs_and_ends_with_the_last_one, setup),
+            TEST(what_the_server_cancels_is_told_as_its_doing, setup),
+            TEST(what_a_client_cancels_is_not, setup),
+            TEST(a_watcher_of_a_drained_server_sees_the_jobs_end, setup),
+            TEST(so_does_one_that_watches_all, setup),
+            TEST(a_client_without_jobs_is_told_farewell_at_once, setup),
         };
 
         signal(SIGPIPE, SIG_IGN); /* as the daemon does */

@@ -12,6 +12,7 @@ static void events_of_a_job_follow_its_acceptance_and_end_with_its_completion(vo
         struct fake_job *job;
         uint64_t request, id;
 
+        progress_interval_ms = 1;
         hello(f, &f->peer);
         request = put_copy(f, &f->peer, "/destination");
         WAIT_FOR(f, f->engine->n_submitted == 1);
@@ -46,6 +47,7 @@ static void progress_coalesces_and_a_completion_says_the_rest(void **state)
 {
         struct fixture *f = *state;
 
+        progress_interval_ms = 1;
         hello(f, &f->peer);
         put_copy(f, &f->peer, "/destination");
         WAIT_FOR(f, f->engine->n_submitted == 1);
@@ -287,6 +289,7 @@ static void a_job_that_waits_is_told_of_as_untouched(void **state)
         Kcopy__V1__ServerMessage *message;
         const Kcopy__V1__JobInfo *job;
 
+        progress_interval_ms = 1;
         hello(f, &f->peer);
         put_copy(f, &f->peer, "/d");
         WAIT_FOR(f, f->engine->n_submitted == 1);
