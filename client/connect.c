@@ -136,7 +136,8 @@ static bool split_host(char *text, char **ret_host, const char **ret_port)
                 *colon = '\0';
                 *ret_port = colon + 1;
         }
-        return **ret_host && **ret_port;
+        /* getaddrinfo takes what is above modulo 65536 */
+        return **ret_host && **ret_port && strtoul(*ret_port, NULL, 10) <= UINT16_MAX;
 }
 
 static int connect_tcp(
@@ -154,7 +155,8 @@ static int connect_tcp(
         }
         if (!split_host(copy, &host, &port)) {
                 snprintf(message, message_bytes,
-                    "tcp:%s: write tcp:HOST:PORT, with an IPv6 number in brackets", text);
+                    "tcp:%s: write tcp:HOST:PORT, a port of at most 65535 and an IPv6 number in brackets",
+                    text);
                 free(copy);
                 return -EINVAL;
         }

@@ -92,8 +92,10 @@ void chunk_free(struct chunk *chunk)
 {
         struct leg *leg = chunk->leg;
 
-        if (chunk->adrift)
+        if (chunk->adrift) {
+                leg->n_adrift--;
                 share_adrift(leg->share, chunk->buf, chunk->pages, false);
+        }
         if (chunk->buf)
                 share_free(leg->share, chunk->buf, chunk->pages);
         uncount(chunk);
@@ -105,6 +107,21 @@ void chunk_free(struct chunk *chunk)
 }
 
 /* ---- decisions */
+
+/* A chunk that only destinations hold which read for themselves by now does not keep new ones from beginning:
+ * they may never answer. Its pages stay taken. */
+void chunk_check_stripped(struct chunk *chunk)
+{
+        if (!chunk->counted || chunk->step != CHUNK_WRITE || chunk->n_undecided == 0)
+                return;
+        for (unsigned i = 0; i < chunk->n_writes; i++)
+                if (!chunk->writes[i].decided &&
+                    !(chunk->leg->obeyed.strip_mask >> chunk->writes[i].destination & 1))
+                        return;
+        uncount(chunk);
+        leg_update_ready(chunk->leg);
+        lane_wake(chunk->leg->lane);
+}
 
 void chunk_push(struct kc_list *list, struct chunk *chunk)
 {
@@ -121,9 +138,11 @@ void chunk_decide(struct chunk_write *w, int status, enum kc_class class, uint64
         w->status = status;
         w->class = class;
         w->doubt_bytes = doubt_bytes;
-        leg_check_lag(chunk->leg);
         if (--chunk->n_undecided == 0)
                 chunk_push(&chunk->leg->lane->report_chunks, chunk);
+        else
+                chunk_check_stripped(chunk);
+        leg_check_lag(chunk->leg); /* as it is now, with this one decided */
 }
 
 /* Every destination that has no outcome gets this one; those with a request in flight are in doubt. */
@@ -196,6 +215,10 @@ static void on_read_done(struct io_req *req)
         chunk->reading = false;
         if (chunk->n_undecided == 0) { /* decided without it */
                 chunk_late_answer(chunk, false);
+                return;
+        }
+        if (req->status == -ECANCELED && chunk->leg->obeyed.stop) { /* withdrawn */
+                chunk_decide_rest(chunk, -ECANCELED, KC_CLASS_CANCELLED);
                 return;
         }
         if (req->status < 0) {
@@ -291,8 +314,21 @@ void chunk_prepare_writes(struct chunk *chunk)
 void chunk_stop(struct chunk *chunk)
 {
         /* What is being read or written is waited for (chunk_abandon ends that); the rest need not begin. */
-        if (chunk->hungry)
+        if (chunk->hungry) {
                 chunk_decide_rest(chunk, -ECANCELED, KC_CLASS_CANCELLED);
+                return;
+        }
+        if (chunk->reading) {
+                struct leg_endpoint *from = chunk->step == CHUNK_MERGE_READ
+                                                ? chunk_destination(&chunk->writes[0])
+                                                : &chunk->leg->endpoints[0];
+
+                endpoint_withdraw(from->endpoint, &chunk->read_req);
+        }
+        for (unsigned i = 0; i < chunk->n_writes; i++)
+                if (chunk->writes[i].in_flight)
+                        endpoint_withdraw(
+                            chunk_destination(&chunk->writes[i])->endpoint, &chunk->writes[i].req);
 }
 
 void chunk_abandon(struct chunk *chunk, int status, enum kc_class class)
@@ -352,6 +388,7 @@ void chunk_run_report(struct chunk *chunk)
         uncount(chunk);
         if (report->adrift) {
                 chunk->adrift = true;
+                leg->n_adrift++;
                 share_adrift(leg->share, chunk->buf, chunk->pages, true);
                 kc_list_move(&leg->lane->adrift_chunks, &chunk->node);
                 lane_tick_at(leg->lane, chunk_now_ns(chunk));

@@ -149,7 +149,8 @@ int engine_client_open(struct engine *engine, const char *identity, uint32_t pag
         client->engine = engine;
         client->lane = engine_pick_lane(engine);
         kc_list_init(&client->wants);
-        kc_list_init(&client->runnable);
+        for (unsigned i = 0; i <= COPY_PRIORITY_MAX; i++)
+                kc_list_init(&client->runnable[i]);
         kc_list_init(&client->jobs);
         kc_list_init(&client->handles);
         for (unsigned i = 0; i < engine->n_lanes; i++) {
@@ -254,12 +255,20 @@ void engine_client_close(struct engine_client *client, bool cancel, void (*on_cl
         client_check_closed(client);
 }
 
+/* The first job of the highest priority. */
+static struct job *next_runnable(struct engine_client *client)
+{
+        for (unsigned i = COPY_PRIORITY_MAX + 1; i-- > 0;)
+                if (!kc_list_empty(&client->runnable[i]))
+                        return kc_list_first(&client->runnable[i], struct job, runnable_node);
+        return NULL;
+}
+
 void client_start_jobs(struct engine_client *client)
 {
-        while (
-            client->n_runs < client->engine->config.client_running_max && !kc_list_empty(&client->runnable)) {
-                struct job *job = kc_list_first(&client->runnable, struct job, runnable_node);
+        struct job *job;
 
+        while (client->n_runs < client->engine->config.client_running_max && (job = next_runnable(client))) {
                 kc_list_del(&job->runnable_node);
                 if (!job->cancel_wanted) /* else its end is on the way */
                         job_start(job);

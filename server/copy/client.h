@@ -22,10 +22,10 @@ struct engine_client {
         char *identity;
         unsigned lane; /* where the devices of its handles live: a copy between two of them crosses none */
         struct bank bank;
-        struct kc_list wants;    /* shares that wait for a slab */
-        unsigned shares_open;    /* shares whose lane has not given everything back */
-        struct kc_list runnable; /* jobs that hold their locks and wait for a run */
-        struct kc_list jobs;     /* all of them that are not gone, terminal and drained ones excepted */
+        struct kc_list wants;                           /* shares that wait for a slab */
+        unsigned shares_open;                           /* shares whose lane has not given everything back */
+        struct kc_list runnable[COPY_PRIORITY_MAX + 1]; /* jobs that hold their locks and wait for a run */
+        struct kc_list jobs; /* all of them that are not gone, terminal and drained ones excepted */
         struct kc_list handles;
         unsigned n_jobs; /* not terminal, submissions included */
         unsigned n_runs; /* runs that exist: slots taken, drained or not */

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,6 +102,8 @@ static struct device *find(struct engine *engine, const char *name, enum io_acce
 
                 if (device->retired || strcmp(device->name, name) != 0)
                         continue;
+                if (device->info.absent && device->born_key[0] != '\0') /* it is not, any more */
+                        continue;
                 if (device->access != access && !reads_too(device, access))
                         continue;
                 /* A file's size is what it is now, not what it was when somebody else opened it. */
@@ -185,7 +188,6 @@ struct device *device_get(struct engine *engine, const char *name, enum io_acces
 
 struct device *device_ref(struct device *device)
 {
-        device->shared |= device->users > 0;
         device->users++;
         kc_actor_timer_stop(device->engine->control, &device->timer);
         return device;
@@ -265,6 +267,46 @@ void device_unstuck(struct device *device)
         device->n_stuck--;
 }
 
+/* ---- files that come into being: a job that creates one holds its locks under the name that it had before
+ */
+
+static void take_key_of(struct device *device, const struct device *creator)
+{
+        memcpy(device->born_key, device->info.identity.key, sizeof device->born_key);
+        memcpy(device->info.identity.key, creator->info.identity.key, sizeof device->info.identity.key);
+}
+
+/* Called before anybody has seen its info. */
+static void find_creator(struct device *device)
+{
+        kc_list_for_each (pos, &device->engine->devices) {
+                const struct device *other = kc_list_entry(pos, struct device, node);
+
+                if (other != device && other->born_key[0] != '\0' &&
+                    strcmp(other->born_key, device->info.identity.key) == 0) {
+                        take_key_of(device, other);
+                        return;
+                }
+        }
+}
+
+int device_created(struct device *device, const char *key)
+{
+        if (device->born_key[0] != '\0')
+                return 0;
+        snprintf(device->born_key, sizeof device->born_key, "%s", key);
+        kc_list_for_each (pos, &device->engine->devices) {
+                struct device *other = kc_list_entry(pos, struct device, node);
+
+                if (other == device || !device_opened(other) || strcmp(other->info.identity.key, key) != 0)
+                        continue;
+                if (other->pins > 0) /* locked by its old name, and maybe at work */
+                        return -EBUSY;
+                take_key_of(other, device);
+        }
+        return 0;
+}
+
 void device_close_idle(struct device *device)
 {
         if (device->users == 0 && device->state == DEVICE_OPEN) {
@@ -308,6 +350,8 @@ void device_on_port_opened(struct kc_actor *actor, struct kc_msg *msg)
         device->status = port->status;
         device->error = port->error;
         device->info = port->info;
+        if (port->status == 0)
+                find_creator(device);
         device->state = port->status < 0 ? DEVICE_FAILED : DEVICE_OPEN;
         if (port->status < 0)
                 device->retired = true;

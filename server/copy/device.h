@@ -36,11 +36,13 @@ struct device {
         unsigned n_stuck; /* runs that wait for its answers: nobody waits for its close meanwhile */
         unsigned users;
         unsigned pins; /* who needs the record itself, open or not: locks borrow its key */
-        bool shared;   /* has ever had several: info.size_bytes of a file may be old */
         unsigned home; /* lane */
         int status;    /* of the open, with `error` */
         struct kc_error error;
-        struct endpoint_info info;
+        struct endpoint_info info; /* fixed once open: lanes read it */
+        /* The file that `info` is about was absent, and this is what it is since it was created; or it is a
+         * file that was created under another record, whose key stands in `info`. Empty: neither. */
+        char born_key[IO_KEY_MAX_BYTES];
         int flush_status; /* a flush failed: what its users wrote is in doubt */
         enum kc_class flush_class;
         struct kc_list open_waiters, close_waiters;
@@ -70,6 +72,10 @@ bool device_closes_at_once(const struct device *device);
 void device_put_and_wait(struct device *device, struct device_waiter *waiter);
 /* No new users: its connection is not to be trusted. */
 void device_retire(struct device *device);
+/* The file that was absent exists now, and is known as `key` to whoever opens it. From here on they are told
+ * that it is the same, so that their regions conflict with those of the job that created it. -EBUSY: somebody
+ * was quicker, and uses it already. */
+int device_created(struct device *device, const char *key);
 /* Something that was sent to it is not answered, and then, that it has been after all. */
 void device_stuck(struct device *device);
 void device_unstuck(struct device *device);

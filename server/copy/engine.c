@@ -22,11 +22,12 @@ void engine_config_defaults(struct engine_config *config)
             .cancel_grace_ns = 2 * NS_PER_S,
             .quarantine_ns = 30 * NS_PER_S,
             .history_ns = 3600 * NS_PER_S,
-            .history_max_bytes = 32u << 20,
+            .history_max_bytes = 8u << 20,
             .history_max_jobs = 10000,
             .helpers_min_bytes = 16u << 20,
             .client_running_max = 64,
             .client_queued_max = 16384,
+            .client_queued_max_bytes = 32u << 20,
             .first_job_id = 1,
         };
 }
@@ -156,10 +157,10 @@ void engine_prune_history(struct engine *engine)
                         next_ns = job->terminal_ns + config->history_ns;
                         break;
                 }
-                if (job->client || job->msg_posted) /* still draining, or a message of it is on its way */
+                if (job->client || job->msg_posted) /* looked at again when it has drained, or been told */
                         continue;
                 engine->n_history--;
-                engine->history_bytes -= job_bytes(job);
+                engine->history_bytes -= job_history_bytes(job);
                 kc_idmap_del(&engine->by_id, &job->by_id);
                 job_free(job);
         }

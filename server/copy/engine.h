@@ -27,12 +27,14 @@ struct engine_config {
         uint64_t cancel_grace_ns;    /* how long a cancelled or failed job waits for answers; default 2 s */
         uint64_t quarantine_ns;      /* how long an unanswered write may still land; default 30 s */
         uint64_t history_ns;         /* how long terminal events are kept; default 1 h */
-        size_t history_max_bytes;    /* and how much memory they take; default 32 MiB */
+        size_t history_max_bytes;    /* and how much memory they take; default 8 MiB */
         unsigned history_max_jobs;   /* and how many at most; default 10,000 */
         uint64_t helpers_min_bytes;  /* jobs at least this long use several lanes; default 16 MiB */
         unsigned client_running_max; /* jobs of one client that run at once; default 64 */
-        unsigned client_queued_max;  /* jobs of one client that wait; default 16,384 */
-        uint64_t first_job_id;       /* ids never repeat: the wiring sees to it across restarts; default 1 */
+        /* What the engine does not look at: whoever admits jobs keeps each client below these. */
+        unsigned client_queued_max;     /* jobs that wait; default 16,384 */
+        size_t client_queued_max_bytes; /* and their engine_job_bytes; default 32 MiB */
+        uint64_t first_job_id; /* ids never repeat: the wiring sees to it across restarts; default 1 */
 };
 
 void engine_config_defaults(struct engine_config *config);
@@ -166,6 +168,8 @@ struct engine_submission {
  * and must live until its callback (also when the client is closed meanwhile: -ECANCELED, refused). Returns
  * 0, or -ENOMEM without a callback. */
 int engine_submit(struct engine_client *client, struct copy_spec *spec, struct engine_submission *submission);
+/* What a job of this spec takes of the heap, as long as it waits. */
+size_t engine_job_bytes(const struct copy_spec *spec);
 /* 0, or -ENOENT; cancelling what is terminal already is fine. */
 int engine_job_cancel(struct engine *engine, uint64_t job_id);
 
@@ -195,8 +199,6 @@ struct engine_open {
         void (*on_opened)(
             struct engine_open *open, uint64_t handle, const char *name, const struct endpoint_info *info);
         void (*on_refused)(struct engine_open *open, const struct engine_refusal *refusal);
-        /* the engine's */
-        void *scratch;
 };
 
 /* As engine_submit: one of the callbacks, once, never inside; or -ENOMEM and none. `device` is copied. */

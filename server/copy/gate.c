@@ -28,12 +28,18 @@ static void note_window(struct gate *gate, const struct io_req *req)
 
 static uint64_t limit_bytes(const struct gate *gate)
 {
-        return kc_max_u64(GATE_MIN_BYTES, kc_max_u64(gate->window_bytes, gate->window_before_bytes));
+        uint64_t window_bytes = kc_max_u64(gate->window_bytes, gate->window_before_bytes);
+
+        if (gate->contended)
+                return kc_max_u64(GATE_MIN_BYTES, window_bytes);
+        if (gate->n_flows > 1)
+                return kc_max_u64(GATE_SHARED_MIN_BYTES, GATE_SHARED_WINDOWS * window_bytes);
+        return UINT64_MAX;
 }
 
 static bool has_room(const struct gate *gate)
 {
-        return !gate->contended || gate->n_out == 0 || gate->out_bytes < limit_bytes(gate);
+        return gate->n_out == 0 || gate->out_bytes < limit_bytes(gate);
 }
 
 /* ---- who is there */
@@ -58,8 +64,9 @@ static void enter(struct gate *gate, struct io_req *req)
 {
         struct io_flow *flow = req->flow;
 
-        if (flow->n_reqs++ == 0) {
+        if (flow && flow->n_reqs++ == 0) {
                 kc_list_push(&gate->flows, &flow->node);
+                gate->n_flows++;
                 if (!gate->contended)
                         gate->contended = differ(flow, kc_list_first(&gate->flows, struct io_flow, node));
         }
@@ -71,8 +78,12 @@ static void leave(struct gate *gate, struct io_req *req)
 {
         struct io_flow *flow = req->flow;
 
-        if (--flow->n_reqs == 0) {
+        if (flow && --flow->n_reqs == 0) {
+                if (flow->in_round)
+                        fair_remove(gate->fair, &flow->fair);
+                flow->in_round = false;
                 kc_list_del(&flow->node);
+                gate->n_flows--;
                 gate->contended = gate->contended && is_contended(gate);
         }
         req->on_done = req->sched_on_done;
@@ -80,12 +91,23 @@ static void leave(struct gate *gate, struct io_req *req)
 
 /* ---- what is out */
 
+static bool is_idle(const struct gate *gate)
+{
+        return gate->n_out + gate->n_without_flow == 0;
+}
+
 static void on_answer(struct io_req *req)
 {
         struct gate *gate = (struct gate *)req->endpoint->sched;
 
-        gate->n_out--;
-        gate->out_bytes -= cost_bytes(req);
+        if (req->sent && !req->unanswered && !gate->endpoint->dead) /* the device did it, not the endpoint */
+                gate->endpoint->answered_ns = kc_actor_now_ns(gate->actor);
+        if (req->flow) {
+                gate->n_out--;
+                gate->out_bytes -= cost_bytes(req);
+        } else {
+                gate->n_without_flow--;
+        }
         leave(gate, req);
         req->on_done(req);
         pump(gate);
@@ -93,12 +115,20 @@ static void on_answer(struct io_req *req)
 
 static int let_out(struct gate *gate, struct io_req *req)
 {
+        uint64_t now_ns = kc_actor_now_ns(gate->actor);
         int rc;
 
-        req->sent = true;
+        req->sent = true; /* unless it waits once more behind us */
+        req->sent_ns = now_ns;
         rc = gate->endpoint->ops->submit(gate->endpoint, req);
         if (rc < 0)
                 return rc;
+        if (is_idle(gate))
+                gate->endpoint->answered_ns = now_ns;
+        if (!req->flow) {
+                gate->n_without_flow++;
+                return 0;
+        }
         gate->n_out++;
         gate->out_bytes += cost_bytes(req);
         return 0;
@@ -112,24 +142,32 @@ static void remove_waiting(struct gate *gate, struct io_req *req)
         req->held = false;
         gate->n_waiting--;
         if (kc_list_empty(&req->flow->waiting))
-                fair_remove(gate->fair, &req->flow->fair);
+                fair_set_ready(gate->fair, &req->flow->fair, false);
+}
+
+static int join_round(struct gate *gate, struct io_flow *flow)
+{
+        int rc;
+
+        if (flow->in_round)
+                return 0;
+        if (!gate->fair)
+                gate->fair = fair_new();
+        if (!gate->fair)
+                return -ENOMEM;
+        rc = fair_add(gate->fair, &flow->fair, flow->identity, flow->priority);
+        flow->in_round = rc == 0;
+        return rc;
 }
 
 static int add_waiting(struct gate *gate, struct io_req *req)
 {
         struct io_flow *flow = req->flow;
+        int rc = join_round(gate, flow);
 
-        if (!gate->fair)
-                gate->fair = fair_new();
-        if (!gate->fair)
-                return -ENOMEM;
-        if (kc_list_empty(&flow->waiting)) {
-                int rc = fair_add(gate->fair, &flow->fair, flow->identity, flow->priority);
-
-                if (rc < 0)
-                        return rc;
-                fair_set_ready(gate->fair, &flow->fair, true);
-        }
+        if (rc < 0)
+                return rc;
+        fair_set_ready(gate->fair, &flow->fair, true);
         kc_list_init(&req->node);
         kc_list_push(&flow->waiting, &req->node);
         req->held = true;
@@ -142,6 +180,7 @@ static int add_waiting(struct gate *gate, struct io_req *req)
 static void fail(struct gate *gate, struct io_req *req, int status, enum kc_class class)
 {
         req->sent = false;
+        req->sent_ns = 0;
         req->status = status;
         req->class = class;
         leave(gate, req);
@@ -171,9 +210,11 @@ static int submit(struct io_sched *sched, struct io_req *req)
         int rc;
 
         enter(gate, req);
-        note_window(gate, req);
-        if ((gate->n_waiting > 0 || !has_room(gate)) && add_waiting(gate, req) == 0)
-                return 0;
+        if (req->flow) {
+                note_window(gate, req);
+                if ((gate->n_waiting > 0 || !has_room(gate)) && add_waiting(gate, req) == 0)
+                        return 0;
+        }
         rc = let_out(gate, req); /* also what there is no memory to hold back */
         if (rc < 0)
                 leave(gate, req);
@@ -188,8 +229,11 @@ static void on_withdrawn(struct kc_actor *actor, struct kc_msg *msg)
         struct kc_list *node;
 
         gate->withdrawn_posted = false;
-        while ((node = kc_list_pop(&gate->withdrawn)))
-                fail(gate, kc_list_entry(node, struct io_req, node), -ECANCELED, KC_CLASS_CANCELLED);
+        while ((node = kc_list_pop(&gate->withdrawn))) {
+                struct io_req *req = kc_list_entry(node, struct io_req, node);
+
+                fail(gate, req, req->withdrawn, kc_class_of_errno(req->withdrawn));
+        }
         pump(gate); /* somebody may be alone now */
 }
 
@@ -218,7 +262,7 @@ void gate_init(struct gate *gate, struct kc_actor *actor, struct endpoint *endpo
 
 void gate_done(struct gate *gate)
 {
-        assert(gate->n_waiting == 0 && gate->n_out == 0 && !gate->withdrawn_posted);
+        assert(gate->n_waiting == 0 && is_idle(gate) && !gate->withdrawn_posted);
         fair_free(gate->fair);
         gate->fair = NULL;
         gate->endpoint->sched = NULL;

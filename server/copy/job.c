@@ -15,7 +15,6 @@ static const struct kc_sm_state states[] = {
         KC_SM_TO(JOB_WAITING) | KC_SM_TO(JOB_DRAINING) | KC_SM_TO(JOB_COMPLETED) | KC_SM_TO(JOB_FAILED) |
             KC_SM_TO(JOB_CANCELLED),
         false, false},
-    [JOB_PAUSED] = {"paused", 0, false, false},
     [JOB_DRAINING] = {"draining",
         KC_SM_TO(JOB_WAITING) | KC_SM_TO(JOB_COMPLETED) | KC_SM_TO(JOB_FAILED) | KC_SM_TO(JOB_CANCELLED),
         false, false},
@@ -23,15 +22,6 @@ static const struct kc_sm_state states[] = {
     [JOB_FAILED] = {"failed", 0, false, true},
     [JOB_CANCELLED] = {"cancelled", 0, false, true},
 };
-
-void job_let_go_of_devices(struct job *job)
-{
-        for (unsigned i = 0; i < job_n_ends(job); i++) {
-                if (job->ends[i].device)
-                        device_put(job->ends[i].device);
-                job->ends[i].device = NULL;
-        }
-}
 
 void job_free_ends(struct job *job)
 {
@@ -65,7 +55,11 @@ const char *job_reason(const struct job *job, char *buf, size_t buf_bytes)
         buf[0] = '\0';
         switch (kc_sm_state(&job->sm)) {
         case JOB_WAITING:
-                if (job->locked && !job->locks.held)
+                if (job->on_let_go)
+                        snprintf(buf, buf_bytes, "closing its devices");
+                else if (!job->locked)
+                        snprintf(buf, buf_bytes, "opening its devices again");
+                else if (!job->locks.held)
                         snprintf(buf, buf_bytes, "its regions are in use by job %llu",
                             (unsigned long long)job->locks.blocker_id);
                 else
@@ -101,28 +95,52 @@ void job_emit_state(struct job *job)
 
 /* ---- refusing and accepting */
 
-void job_refuse(struct job *job, const struct engine_refusal *refusal)
+static struct engine_refusal no_memory = {
+    .error = {.code = -ENOMEM, .class = KC_CLASS_INTERNAL, .message = "the server is out of memory"}};
+
+static void answer_refused(struct job *job)
 {
         struct engine *engine = job->engine;
         struct engine_client *client = job->client;
         struct engine_submission *submission = job->submission;
+        struct engine_refusal *refusal = job->answer.refusal;
 
-        if (job->id != 0) { /* accepted once, and refused when it was to start again */
-                unsigned end = 0;
-
-                if (sscanf(refusal->field, "to[%u]", &end) == 1)
-                        end++;
-                job_let_go_of_devices(job);
-                job_end_unrun(job, JOB_FAILED, &refusal->error, end);
-                return;
-        }
         engine->n_resolving--;
         client->n_jobs--;
-        job_let_go_of_devices(job);
         job_free(job);
         submission->on_refused(submission, refusal);
+        if (refusal != &no_memory)
+                free(refusal);
         client_check_closed(client);
         engine_check_closed(engine);
+}
+
+/* A job that was accepted once, and cannot start again. */
+static void fail_restarted(struct job *job, const struct engine_refusal *refusal)
+{
+        struct kc_error error = refusal->error;
+        unsigned i, end = UINT32_MAX; /* not of one device: all destinations have it */
+
+        if (strncmp(refusal->field, "from", 4) == 0)
+                end = 0;
+        else if (sscanf(refusal->field, "to[%u]", &i) == 1)
+                end = 1 + i;
+        kc_error_prefix(&error, "when it was to start again after a lost connection");
+        job_end_unrun(job, JOB_FAILED, &error, end);
+}
+
+void job_refuse(struct job *job, const struct engine_refusal *refusal)
+{
+        if (job->id != 0) {
+                fail_restarted(job, refusal);
+                return;
+        }
+        job->answer.refusal = malloc(sizeof *refusal);
+        if (job->answer.refusal)
+                *job->answer.refusal = *refusal;
+        else
+                job->answer.refusal = &no_memory;
+        job_let_go(job, answer_refused);
 }
 
 void job_refuse_with(struct job *job, const char *field, int code, enum kc_class class, const char *message)
@@ -134,12 +152,15 @@ void job_refuse_with(struct job *job, const char *field, int code, enum kc_class
         job_refuse(job, &refusal);
 }
 
+static void queue(struct job *job)
+{
+        kc_list_push(&job->client->runnable[job->spec->options.priority], &job->runnable_node);
+        client_start_jobs(job->client);
+}
+
 static void on_locks_granted(struct lock_set *set)
 {
-        struct job *job = kc_container_of(set, struct job, locks);
-
-        kc_list_push(&job->client->runnable, &job->runnable_node);
-        client_start_jobs(job->client);
+        queue(kc_container_of(set, struct job, locks));
 }
 
 static void lock(struct job *job)
@@ -167,12 +188,10 @@ static void lock(struct job *job)
             .n_ranges = (unsigned)(range - job->ranges),
         };
         job->locked = true;
-        if (locks_request(job->engine->locks, &job->locks)) {
-                kc_list_push(&job->client->runnable, &job->runnable_node);
-                client_start_jobs(job->client);
-        } else {
+        if (locks_request(job->engine->locks, &job->locks))
+                queue(job);
+        else
                 job_emit_state(job);
-        }
 }
 
 static int keep_record(struct job *job)
@@ -191,13 +210,30 @@ static int keep_record(struct job *job)
         return 0;
 }
 
+/* The length comes from the source, or from the first destination that is no null: where there is none. */
+static void refuse_other_length(struct job *job, uint64_t length_bytes)
+{
+        struct engine_refusal refusal = {.field = "from"};
+        const struct device *device = job->ends[0].device;
+
+        for (unsigned i = 0; job->spec->operation == COPY_OPERATION_ZERO && i < job->spec->n_to; i++) {
+                device = job->ends[1 + i].device;
+                snprintf(refusal.field, sizeof refusal.field, "to[%u]", i);
+                if (device->info.kind != IO_KIND_NULL)
+                        break;
+        }
+        kc_error_set(&refusal.error, -ESTALE, KC_CLASS_STOPPED,
+            "%s: its size has changed: the region had %llu bytes, and has %llu now", device->name,
+            (unsigned long long)job->length_bytes, (unsigned long long)length_bytes);
+        job_refuse(job, &refusal);
+}
+
 void job_accept(struct job *job, const struct job_plan *plan)
 {
         struct engine_submission *submission = job->submission;
 
         if (job->id != 0 && plan->length_bytes != job->length_bytes) {
-                job_refuse_with(job, "from", -ESTALE, KC_CLASS_INVALID,
-                    "a device changed its size while the job waited for it");
+                refuse_other_length(job, plan->length_bytes);
                 return;
         }
         job->length_bytes = plan->length_bytes;
@@ -236,14 +272,21 @@ void job_restart(struct job *job)
         job->restarted = true;
         job->run_done = job->run_drained = false;
         job->legs_posted = job->legs_late = 0;
+        job->helpers_wanted = false;
+        job->helpers = 0;
         kc_sm_move(&job->sm, JOB_WAITING);
         job->engine->n_waiting++;
         job_emit_state(job);
         /* Handles may have been closed meanwhile; the jobs that use them go on. */
-        for (unsigned i = 0; i < job_n_ends(job); i++)
-                if (job->ends[i].device && !job->ends[i].name)
-                        job->ends[i].name = strdup(job->ends[i].device->name);
-        job_let_go_of_devices(job);
+        for (unsigned i = 0; i < job_n_ends(job); i++) {
+                struct job_ends *end = &job->ends[i];
+
+                if (end->device && !end->name)
+                        end->name = strdup(end->device->name);
+                if (end->device)
+                        device_put(end->device);
+                end->device = NULL;
+        }
         job_resolve(job);
 }
 
@@ -289,7 +332,11 @@ static void on_cancel(struct kc_actor *actor, struct kc_msg *msg)
         struct kc_error error = {.code = 0};
 
         job->msg_posted = false;
-        if (kc_sm_state(&job->sm) >= JOB_COMPLETED || job->result || job->resolve)
+        if (kc_sm_state(&job->sm) >= JOB_COMPLETED) {
+                engine_prune_history(job->engine); /* it may have been kept for this message alone */
+                return;
+        }
+        if (job->result || job->resolve)
                 return; /* too late, or validate() will see it */
         if (job->run) {
                 job->cancel_posted = true;

@@ -7,7 +7,7 @@
  *
  * Owns its spec, its result, its run while there is one, and a reference to each device while it needs them.
  * job_resolve.c: its devices and its validation; job.c: submission, acceptance, cancel; job_start.c: the
- * start of its run; job_end.c: what comes back, and the end. */
+ * start of its run; job_end.c: what comes back, and the end; job_let_go.c: its devices, once more. */
 #ifndef COPY_JOB_H
 #define COPY_JOB_H
 
@@ -30,6 +30,10 @@ struct job {
         uint64_t id;                  /* 0: not accepted */
         struct copy_spec *spec;
         struct engine_submission *submission; /* until answered */
+        union {                               /* what it is answered with, once its devices are let go of */
+                struct engine_refusal *refusal;
+                struct engine_plan *validated;
+        } answer;
         struct resolve *resolve;
         struct kc_sm sm;   /* enum job_state, once accepted */
         struct kc_msg msg; /* on its way: on_submit, then at most one on_cancel */
@@ -55,9 +59,9 @@ struct job {
         bool run_done, run_drained;
         bool locked; /* holds or awaits its locks */
         struct device_waiter close_waiter;
-        unsigned closing_device; /* while it lets go of its devices: the next one */
         struct kc_timer close_timer;
-        bool letting_go; /* of devices: one after the other */
+        unsigned closing_device;            /* while it lets go of its devices: the next one */
+        void (*on_let_go)(struct job *job); /* … and what comes then; else NULL */
 
         struct job_ends {              /* [0]: source, [1 + i]: destinations */
                 struct device *device; /* referenced; NULL: none, or let go */
@@ -89,15 +93,18 @@ const char *job_reason(const struct job *job, char *buf, size_t buf_bytes);
 void job_free(struct job *job);
 /* Its devices' part is over: what remains is for the history. */
 void job_free_ends(struct job *job);
-/* About how much memory it takes. */
-size_t job_bytes(const struct job *job);
+/* What it takes of the heap once it is terminal and drained. */
+size_t job_history_bytes(const struct job *job);
 
 /* job_resolve.c: open or find its devices, validate; then one of the two below. */
 void job_resolve(struct job *job);
 void job_accept(struct job *job, const struct job_plan *plan);
 void job_refuse(struct job *job, const struct engine_refusal *refusal);
 void job_refuse_with(struct job *job, const char *field, int code, enum kc_class class, const char *message);
-void job_let_go_of_devices(struct job *job);
+
+/* job_let_go.c: give all devices back that its run does not need, then on_let_go, perhaps inside the call.
+ * Until it is terminal each descriptor for writing closes before that, or hangs for the grace period. */
+void job_let_go(struct job *job, void (*on_let_go)(struct job *job));
 
 /* job_end.c */
 /* It never ran: the terminal event of a job that has touched nothing. */
@@ -106,6 +113,7 @@ void job_release_locks(struct job *job);
 
 /* From the run, on control. */
 void job_on_run_prepared(struct kc_actor *actor, struct kc_msg *msg);
+void job_on_created(struct kc_actor *actor, struct kc_msg *msg);
 void job_on_run_snapshot(struct kc_actor *actor, struct kc_msg *msg);
 void job_on_run_done(struct kc_actor *actor, struct kc_msg *msg);
 void job_on_run_drained(struct kc_actor *actor, struct kc_msg *msg);

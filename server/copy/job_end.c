@@ -26,11 +26,26 @@ void job_release_locks(struct job *job)
 
 /* ---- the terminal event */
 
-size_t job_bytes(const struct job *job)
+/* What an allocation takes of the heap: glibc's header and rounding. */
+static size_t heap_bytes(size_t bytes)
 {
-        return sizeof *job + sizeof *job->spec + job->spec->n_to * sizeof job->spec->to[0] +
-               job->spec->names_room_bytes + sizeof *job->result +
-               job->result->n_destinations * sizeof job->result->destinations[0];
+        return (bytes + sizeof(size_t) + 15) / 16 * 16;
+}
+
+size_t engine_job_bytes(const struct copy_spec *spec)
+{
+        size_t n_ends = 1 + spec->n_to;
+
+        return heap_bytes(sizeof(struct job)) + heap_bytes(spec->size_bytes) +
+               heap_bytes(n_ends * sizeof(struct job_ends)) + heap_bytes(n_ends * sizeof(struct lock_range));
+}
+
+size_t job_history_bytes(const struct job *job)
+{
+        return heap_bytes(sizeof *job) + heap_bytes(job->spec->size_bytes) +
+               heap_bytes(strlen(job->owner) + 1) +
+               heap_bytes(
+                   sizeof *job->result + job->result->n_destinations * sizeof job->result->destinations[0]);
 }
 
 static void emit_completion(struct job *job)
@@ -53,6 +68,7 @@ static void emit_completion(struct job *job)
 static void leave_client(struct job *job)
 {
         struct engine_client *client = job->client;
+        struct engine *engine = job->engine;
 
         /* Not before the terminal event: what it says is true while it is said. */
         job_release_locks(job);
@@ -61,6 +77,7 @@ static void leave_client(struct job *job)
         job->client = NULL;
         client_start_jobs(client);
         client_check_closed(client);
+        engine_prune_history(engine); /* it may have been kept for this alone */
 }
 
 /* Only what may still be written stays locked. */
@@ -104,7 +121,7 @@ static void complete(struct job *job)
         kc_sm_move(&job->sm, job->result->state);
         kc_list_push(&engine->history, &job->history_node);
         engine->n_history++;
-        engine->history_bytes += job_bytes(job);
+        engine->history_bytes += job_history_bytes(job);
         emit_completion(job);
         client->n_jobs--;
         if (!job->run) {
@@ -112,8 +129,23 @@ static void complete(struct job *job)
         } else {
                 keep_adrift_locked(job); /* not before the terminal event, either */
                 client_check_closed(client);
+                engine_prune_history(engine);
         }
-        engine_prune_history(engine);
+}
+
+static void check_run_gone(struct job *job);
+
+static void on_let_go(struct job *job)
+{
+        bool drained = !job->run;
+
+        if (kc_sm_state(&job->sm) >= JOB_COMPLETED) {
+                leave_client(job);
+                return;
+        }
+        complete(job);
+        if (!drained)
+                check_run_gone(job);
 }
 
 void job_end_unrun(struct job *job, enum job_state state, const struct kc_error *error, unsigned failed_end)
@@ -125,7 +157,6 @@ void job_end_unrun(struct job *job, enum job_state state, const struct kc_error 
                 abort(); /* a terminal event is owed, and there is no memory to say anything at all */
         job_release_locks(job);
         kc_list_del(&job->runnable_node);
-        job_let_go_of_devices(job);
         result->state = state;
         result->length_bytes = job->length_bytes;
         result->n_destinations = n;
@@ -146,90 +177,31 @@ void job_end_unrun(struct job *job, enum job_state state, const struct kc_error 
                             error->message);
         }
         job->result = result;
-        complete(job);
-}
-
-/* ---- letting go: a descriptor open for writing closes before the completion is sent, because the user
- * mounts the device next */
-
-static void let_go(struct job *job);
-static void check_run_gone(struct job *job);
-
-static void on_device_closed(struct device_waiter *waiter)
-{
-        struct job *job = kc_container_of(waiter, struct job, close_waiter);
-
-        kc_actor_timer_stop(job->engine->control, &job->close_timer);
-        let_go(job);
-}
-
-/* The close hangs: the completion does not wait for ever. */
-static void on_close_timer(struct kc_timer *timer)
-{
-        struct job *job = kc_container_of(timer, struct job, close_timer);
-
-        device_unwait(&job->close_waiter);
-        let_go(job);
-}
-
-/* Whether the run, which is over but not drained, still has something out to this device. */
-static bool still_needed(const struct job *job, unsigned end)
-{
-        return job->run && (end == 0 || job->run->held[end - 1].device);
-}
-
-static void let_go(struct job *job)
-{
-        struct kc_actor *control = job->engine->control;
-        bool terminal = kc_sm_state(&job->sm) >= JOB_COMPLETED;
-
-        while (job->closing_device < job_n_ends(job)) {
-                struct job_ends *end = &job->ends[job->closing_device++];
-                struct device *device = end->device;
-
-                if (!device || still_needed(job, job->closing_device - 1))
-                        continue;
-                end->device = NULL;
-                if (end->stuck)
-                        device_unstuck(device);
-                end->stuck = false;
-                if (terminal || device->users > 1 || device->n_stuck > 0 ||
-                    !(device->access & IO_ACCESS_WRITE) || !device_closes_at_once(device)) {
-                        device_put(device);
-                        continue;
-                }
-                kc_list_init(&job->close_waiter.node);
-                job->close_waiter.on_device = on_device_closed;
-                kc_timer_init(&job->close_timer, on_close_timer);
-                kc_actor_timer_start(control, &job->close_timer,
-                    kc_actor_now_ns(control) + job->engine->config.cancel_grace_ns);
-                device_put_and_wait(device, &job->close_waiter);
-                return;
-        }
-        if (terminal) {
-                leave_client(job);
-        } else {
-                bool drained = !job->run;
-
-                job->letting_go = false;
-                complete(job);
-                if (!drained)
-                        check_run_gone(job);
-        }
+        job_let_go(job, on_let_go);
 }
 
 /* ---- the run's words */
+
+/* The end of a destination was told: what it said stands, and a run from the start would contradict it. */
+static bool destination_told(const struct job *job)
+{
+        for (unsigned i = 0; i < job->spec->n_to; i++)
+                if (job->view[i].done)
+                        return true;
+        return false;
+}
 
 /* The run is nobody's any more: no message of it is on its way. */
 static void check_run_gone(struct job *job)
 {
         struct run *run = job->run;
-        bool stale;
+        bool again;
 
-        if (!run || !job->run_drained || job->letting_go ||
+        if (!run || !job->run_drained || job->on_let_go ||
             run->legs_told + job->legs_late < job->legs_posted || (job->cancel_posted && !job->cancel_obeyed))
                 return;
-        stale = run->stale;
+        again = run->stale && !job->restarted && !job->cancel_wanted &&
+                kc_sm_state(&job->sm) < JOB_COMPLETED && !destination_told(job);
         job->run = NULL;
         run_free(run);
         free(job->view);
@@ -238,7 +210,7 @@ static void check_run_gone(struct job *job)
         job->stall = NULL;
         kc_list_del(&job->running_node);
         job->client->n_runs--;
-        if (stale && !job->restarted && !job->cancel_wanted && kc_sm_state(&job->sm) < JOB_COMPLETED) {
+        if (again) {
                 job_release_locks(job);
                 free(job->result);
                 job->result = NULL;
@@ -247,9 +219,7 @@ static void check_run_gone(struct job *job)
                 job_restart(job);
                 return;
         }
-        job->closing_device = 0;
-        job->letting_go = true;
-        let_go(job);
+        job_let_go(job, on_let_go);
 }
 
 /* Connections that failed are not used for anything new. */
@@ -306,9 +276,7 @@ void job_on_run_done(struct kc_actor *actor, struct kc_msg *msg)
                 check_run_gone(job);
                 return;
         }
-        job->closing_device = 0;
-        job->letting_go = true;
-        let_go(job);
+        job_let_go(job, on_let_go);
 }
 
 void job_on_run_drained(struct kc_actor *actor, struct kc_msg *msg)

@@ -9,6 +9,7 @@
 
 /* The devices that a submission waits for. */
 struct resolve {
+        struct kc_msg msg; /* all of them have come */
         struct job *job;
         unsigned n_waiting;
         struct resolve_end {
@@ -35,29 +36,40 @@ static struct engine_planned planned(const struct endpoint_info *info, const str
         };
 }
 
-/* It is right, and that is all it was to be: as with a refusal, nothing of it remains. */
-static void answer_validated(struct job *job, const struct job_plan *plan)
+static void answer_validated(struct job *job)
 {
         struct engine *engine = job->engine;
         struct engine_client *client = job->client;
         struct engine_submission *submission = job->submission;
-        struct engine_plan answer = {
-            .length_bytes = plan->length_bytes,
-            .has_from = job->ends[0].device != NULL,
-            .n_to = job->spec->n_to,
-        };
+        struct engine_plan *answer = job->answer.validated;
 
-        if (answer.has_from)
-                answer.from = planned(&job->ends[0].device->info, &plan->from);
-        for (unsigned i = 0; i < answer.n_to; i++)
-                answer.to[i] = planned(&job->ends[1 + i].device->info, &plan->to[i]);
         engine->n_resolving--;
         client->n_jobs--;
-        job_let_go_of_devices(job);
         job_free(job);
-        submission->on_validated(submission, &answer);
+        submission->on_validated(submission, answer);
+        free(answer);
         client_check_closed(client);
         engine_check_closed(engine);
+}
+
+/* It is right, and that is all it was to be: as with a refusal, nothing of it remains. */
+static void validated(struct job *job, const struct job_plan *plan)
+{
+        struct engine_plan *answer = calloc(1, sizeof *answer);
+
+        if (!answer) {
+                job_refuse_with(job, "", -ENOMEM, KC_CLASS_INTERNAL, "the server is out of memory");
+                return;
+        }
+        answer->length_bytes = plan->length_bytes;
+        answer->has_from = job->ends[0].device != NULL;
+        answer->n_to = job->spec->n_to;
+        if (answer->has_from)
+                answer->from = planned(&job->ends[0].device->info, &plan->from);
+        for (unsigned i = 0; i < answer->n_to; i++)
+                answer->to[i] = planned(&job->ends[1 + i].device->info, &plan->to[i]);
+        job->answer.validated = answer;
+        job_let_go(job, answer_validated);
 }
 
 static void validate(struct job *job)
@@ -76,7 +88,6 @@ static void validate(struct job *job)
                 struct kc_error error = {.code = 0};
 
                 kc_error_set(&error, -ECANCELED, KC_CLASS_CANCELLED, "not complete: the job was cancelled");
-                job_let_go_of_devices(job);
                 job_end_unrun(job, JOB_CANCELLED, &error, UINT32_MAX);
                 return;
         }
@@ -100,18 +111,27 @@ static void validate(struct job *job)
         if (!validate_plan(job->spec, from, to, job->client->bank.n_pages, &plan, &refusal))
                 job_refuse(job, &refusal);
         else if (job->spec->options.validate_only)
-                answer_validated(job, &plan);
+                validated(job, &plan);
         else
                 job_accept(job, &plan);
 }
 
+static void on_resolved(struct kc_actor *actor, struct kc_msg *msg)
+{
+        validate(kc_container_of(msg, struct resolve, msg)->job);
+}
+
+/* The last one: by message, since who tells of a device uses it meanwhile, and the job may have to be its
+ * last user. */
 static void on_device(struct device_waiter *waiter)
 {
         struct resolve_end *end = kc_container_of(waiter, struct resolve_end, waiter);
         struct resolve *resolve = end->resolve;
 
-        if (--resolve->n_waiting == 0)
-                validate(resolve->job);
+        if (--resolve->n_waiting > 0)
+                return;
+        resolve->msg.on_message = on_resolved;
+        kc_actor_post(resolve->job->engine->control, &resolve->msg);
 }
 
 /* A copy within one device needs one connection, which may be all that it admits. */

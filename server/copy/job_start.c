@@ -94,13 +94,12 @@ static void fill_run(struct job *job, struct run *run, unsigned lane)
         run->facts.identity = job->client->identity;
         run->facts.priority = options->priority;
         for (unsigned i = 0; i < job->spec->n_to; i++) {
-                const struct device *device = job->ends[1 + i].device;
                 struct job_region *region = &run->to_regions[i];
 
                 *region = job->ends[1 + i].region;
                 run->facts.to_start_bytes[i] = region->start_bytes;
-                /* Somebody else who uses the file may have cut it since this job was validated. */
-                if (device->info.resizable && !region->resize && device->shared) {
+                /* Another job may have cut the file since this one was validated. */
+                if (job->ends[1 + i].device->info.resizable && !region->resize) {
                         region->resize = region->grow_only = true;
                         region->resize_bytes = region->start_bytes + job->length_bytes;
                 }
@@ -140,6 +139,19 @@ void job_start(struct job *job)
         job->legs_posted = 1;
         run_start(run);
         job_emit_state(job);
+}
+
+/* ---- a file was created: before anything is written to it, whoever opens it is told to wait */
+
+void job_on_created(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct run_created *created = kc_container_of(msg, struct run_created, msg);
+        struct run *run = created->run;
+        struct device *device = run->job->ends[1 + created->d].device;
+
+        created->status = device ? device_created(device, created->identity.key) : 0;
+        created->msg.on_message = run_on_created;
+        kc_actor_post(run->home, &created->msg);
 }
 
 /* ---- helper lanes */

@@ -85,7 +85,7 @@ static struct span *startable_span(struct leg *leg)
         kc_list_for_each (pos, &leg->spans) {
                 struct span *span = kc_list_entry(pos, struct span, node);
 
-                if (span->kind == SPAN_ZERO && leg->n_chunks >= ZERO_CHUNKS_MAX)
+                if (span->kind == SPAN_ZERO && leg->n_chunks - leg->n_adrift >= ZERO_CHUNKS_MAX)
                         continue;
                 if (span->cursor != 0 || room_in_window(leg))
                         return span;
@@ -217,9 +217,12 @@ bool leg_endpoint_gone(const struct leg_endpoint *le, enum kc_class class)
 static void on_killed(struct kc_actor *actor, struct kc_msg *msg)
 {
         struct leg_endpoint *le = kc_container_of(msg, struct leg_endpoint, kill_msg);
+        struct leg *leg = le->leg;
 
-        le->leg->kills--;
-        maybe_end(le->leg);
+        leg->kills--;
+        maybe_end(leg);
+        if (leg == leg->run->leg) /* the run asks for kills itself, also when its leg has ended */
+                run_work(leg->run);
 }
 
 static void on_kill(struct kc_actor *actor, struct kc_msg *msg)
@@ -334,6 +337,8 @@ static void on_orders(struct kc_actor *actor, struct kc_msg *msg)
         bool abandon = orders->abandon && !leg->obeyed.abandon;
 
         leg->obeyed = *orders;
+        kc_list_for_each_safe (pos, &leg->chunks)
+                chunk_check_stripped(kc_list_entry(pos, struct chunk, leg_node));
         if (stop) {
                 kc_list_for_each_safe (pos, &leg->spans)
                         span_back(leg, kc_list_entry(pos, struct span, node));

@@ -103,9 +103,10 @@ struct leg {
         struct share *share;
         struct kc_list ready_node; /* on the lane's list: has a span, and room in its window */
         struct window window;
-        struct kc_list spans;    /* to cut */
-        struct kc_list chunks;   /* by leg_node: all that exist */
-        unsigned n_chunks;       /* on `chunks`, adrift included */
+        struct kc_list spans;  /* to cut */
+        struct kc_list chunks; /* by leg_node: all that exist */
+        unsigned n_chunks;     /* on `chunks`, adrift included */
+        unsigned n_adrift;
         unsigned n_main;         /* chunks of the main cursor in flight: what the window limits */
         unsigned n_pages_chunks; /* waiting for pages: at most one main one */
         bool window_limited;

@@ -176,7 +176,6 @@ static void on_flush_done(struct io_req *req)
 static void flush_start(struct port *port)
 {
         struct lane *lane = port->lane;
-        uint64_t timeout_ns = 0;
         int rc;
 
         /* After a failure nothing is believed any more: what the device forgot, no later flush brings back.
@@ -186,18 +185,19 @@ static void flush_start(struct port *port)
                 return;
         }
         kc_list_splice(&port->flush_batch, &port->flush_waiting);
+        port->flush_timeout_ns = 0;
         kc_list_for_each (pos, &port->flush_batch) {
                 struct flush_ticket *ticket = kc_list_entry(pos, struct flush_ticket, node);
 
-                if (ticket->timeout_ns > timeout_ns)
-                        timeout_ns = ticket->timeout_ns;
+                if (ticket->timeout_ns > port->flush_timeout_ns)
+                        port->flush_timeout_ns = ticket->timeout_ns;
         }
         port->flush_req.op = IO_FLUSH;
         port->flush_req.flags = 0;
         port->flush_req.offset_bytes = 0;
         port->flush_req.length_bytes = 0;
         port->flush_req.on_done = on_flush_done;
-        port->flush_deadline_ns = kc_actor_now_ns(lane->actor) + timeout_ns;
+        port->flush_deadline_ns = kc_actor_now_ns(lane->actor) + port->flush_timeout_ns;
         rc = port->endpoint ? endpoint_submit(port->endpoint, &port->flush_req) : -ENOTCONN;
         if (rc < 0) {
                 flush_failed(port, rc, kc_class_of_errno(rc));
@@ -210,6 +210,9 @@ static void flush_start(struct port *port)
 
 uint64_t port_check_deadline(struct port *port, uint64_t now_ns)
 {
+        /* It may wait behind many writes of others. */
+        port->flush_deadline_ns = endpoint_deadline_ns(
+            port->endpoint, &port->flush_req, port->flush_deadline_ns, port->flush_timeout_ns);
         if (now_ns < port->flush_deadline_ns)
                 return port->flush_deadline_ns;
         /* The flush stays in flight until it is answered or the port closes, which kills the endpoint. */

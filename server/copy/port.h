@@ -43,7 +43,7 @@ struct port {
         /* the lane's, home port only: flushes, one at a time, each for all who wait by then */
         struct io_req flush_req;
         bool flushing; /* flush_req is in flight */
-        uint64_t flush_deadline_ns;
+        uint64_t flush_deadline_ns, flush_timeout_ns;
         int flush_status; /* the first failure, for ever: a flush error is never retried and believed */
         enum kc_class flush_class;
         struct kc_msg flush_failed_msg;            /* lane → control, at the first failure */

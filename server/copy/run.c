@@ -92,7 +92,7 @@ static void post_done(struct run *run, bool drained)
 static void maybe_drained(struct run *run)
 {
         if (run->legs_open > 0 || run->n_fetching > 0 || run->n_flushing > 0 || run->n_resizing > 0 ||
-            run->snapshot.posted)
+            run->snapshot.posted || run->leg->kills > 0)
                 return;
         kc_actor_timer_stop(run->home, &run->timer);
         kc_sm_move(&run->sm, RUN_DRAINED);

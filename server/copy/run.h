@@ -76,8 +76,18 @@ struct run_dest {
         bool ledger_lost; /* a fate could not be recorded for want of memory */
         struct io_req resize_req;
         bool resizing;
+        bool resize_sent;                              /* and not refused: its size may be another one now */
         bool pinned;                                   /* something that was sent to it is not answered */
         uint64_t adrift_start_bytes, adrift_end_bytes; /* hull of ranges with unanswered writes */
+};
+
+/* On its way to control and back: a file that a destination is was created. */
+struct run_created {
+        struct kc_msg msg;
+        struct run *run;
+        unsigned d;
+        struct io_identity identity;
+        int status;
 };
 
 /* What control shows of a running job; travels to control and back. */
@@ -187,6 +197,8 @@ void run_fill_result(struct run *run);
 void run_fill_destination(const struct run *run, unsigned d, struct job_destination_result *ret_result);
 void run_snapshot(struct run *run);
 
+/* run_begin.c: control knows of the created file. */
+void run_on_created(struct kc_actor *actor, struct kc_msg *msg);
 /* run_begin.c: the first span may be dealt once every file has its size. */
 void run_maybe_copy(struct run *run);
 bool run_waits_for_resize(const struct run *run);

@@ -53,7 +53,7 @@ static bool nothing_done(const struct run *run)
 {
         for (unsigned d = 0; d < run->facts.n_to; d++)
                 if (ledger_sum(&run->dests[d].ledger, LEDGER_UNTOUCHED) < run->facts.length_bytes ||
-                    run->to_regions[d].resize)
+                    run->dests[d].resize_sent)
                         return false;
         return true;
 }
@@ -183,7 +183,7 @@ void run_fill_destination(const struct run *run, unsigned d, struct job_destinat
                     .untouched = ledger_sum(&dest->ledger, LEDGER_UNTOUCHED),
                 },
             .error = dest->error,
-            .durable = dest->durable,
+            .durable = dest->durable && dest->error.error.code == 0,
             .done = kc_sm_state(&dest->sm) == DEST_DONE,
             .detached = dest->detached,
         };

@@ -108,17 +108,57 @@ static void resize_failed(struct run *run, unsigned d, int status, enum kc_class
                 run_drop(run, d);
 }
 
+static void resized(struct run *run, unsigned d, int status, enum kc_class class)
+{
+        struct run_dest *dest = &run->dests[d];
+
+        dest->resizing = false;
+        run->n_resizing--;
+        if (status == -EEXIST && run_going(run)) {
+                /* Absent when it was opened, and not any more: control opens it again. */
+                run->stale = true;
+                dest->resize_sent = false;
+                run_endpoint_gone(run, 1 + d);
+                run_stop(run, "another job created the file meanwhile");
+        } else if (status < 0 && !run->done_posted && !dest->dropped) {
+                resize_failed(run, d, status, class);
+        }
+        run_work(run);
+}
+
+void run_on_created(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct run_created *created = kc_container_of(msg, struct run_created, msg);
+        struct run *run = created->run;
+        unsigned d = created->d;
+        int status = created->status;
+
+        free(created);
+        resized(run, d, status, status < 0 ? KC_CLASS_BUSY : KC_CLASS_NONE);
+}
+
 static void on_resized(struct io_req *req)
 {
         struct run_dest *dest = kc_container_of(req, struct run_dest, resize_req);
         struct run *run = dest->run;
         unsigned d = (unsigned)(dest - run->dests);
+        const struct leg_endpoint *le = &run->leg->endpoints[1 + d];
+        struct run_created *created;
 
-        dest->resizing = false;
-        run->n_resizing--;
-        if (req->status < 0 && !run->done_posted && !dest->dropped)
-                resize_failed(run, d, req->status, req->class);
-        run_work(run);
+        if (req->status < 0 || !le->port_info->absent) {
+                resized(run, d, req->status, req->class);
+                return;
+        }
+        created = calloc(1, sizeof *created);
+        if (!created) {
+                resized(run, d, -ENOMEM, KC_CLASS_INTERNAL);
+                return;
+        }
+        created->run = run;
+        created->d = d;
+        created->identity = le->endpoint->info.identity;
+        created->msg.on_message = job_on_created;
+        kc_actor_post(run->control, &created->msg);
 }
 
 void run_check_resizes(struct run *run, uint64_t now_ns)
@@ -154,7 +194,7 @@ static void resize(struct run *run)
                         resize_failed(run, d, rc, kc_class_of_errno(rc));
                         continue;
                 }
-                dest->resizing = true;
+                dest->resizing = dest->resize_sent = true;
                 run->n_resizing++;
         }
         run->resize_deadline_ns = kc_actor_now_ns(run->home) + run->facts.timeout_ns;

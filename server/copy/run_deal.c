@@ -103,6 +103,7 @@ static void check_fetch(struct cursor *cursor, uint64_t now_ns)
         }
         if (!cursor->fetch_late) {
                 cursor->fetch_late = true;
+                endpoint_withdraw(run->leg->endpoints[0].endpoint, &cursor->extents_req);
                 fetched(cursor, -ETIMEDOUT);
         }
         if (now_ns >= cursor->extents_deadline_ns + run->lane->quarantine_ns)

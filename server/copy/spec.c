@@ -16,6 +16,7 @@ struct copy_spec *copy_spec_new(unsigned n_to, size_t names_bytes)
         spec = calloc(1, head_bytes + names_bytes + terminators_bytes);
         if (spec == NULL)
                 return NULL;
+        spec->size_bytes = head_bytes + names_bytes + terminators_bytes;
         spec->n_to = n_to;
         spec->names_room = (char *)spec + head_bytes;
         spec->names_room_bytes = names_bytes + terminators_bytes;

@@ -16,6 +16,8 @@ enum copy_operation { COPY_OPERATION_COPY, COPY_OPERATION_ZERO };
 enum copy_policy { COPY_POLICY_STOP, COPY_POLICY_CONTINUE, COPY_POLICY_IGNORE };
 enum copy_durability { COPY_DURABILITY_FLUSH, COPY_DURABILITY_NONE, COPY_DURABILITY_FUA };
 
+#define COPY_PRIORITY_MAX 7u
+
 struct copy_region {
         const char *device; /* name; NULL when `handle` is used */
         uint64_t handle;
@@ -29,12 +31,13 @@ struct copy_options {
         uint64_t zero_destinations;    /* bit i: destination i reads as zeroes already */
         uint64_t rate_bytes_per_s;     /* 0: none */
         uint64_t timeout_ns;           /* of one command; 0: the engine's default */
-        unsigned priority;             /* 0 … 7 */
+        unsigned priority;             /* 0 … COPY_PRIORITY_MAX */
         uint64_t progress_interval_ns; /* 0: none */
         bool validate_only;            /* no job comes of it */
 };
 
 struct copy_spec {
+        size_t size_bytes; /* of the whole allocation */
         enum copy_operation operation;
         struct copy_options options;
         unsigned context_bytes;
@@ -46,7 +49,7 @@ struct copy_spec {
         struct copy_region to[];
 };
 
-/* A spec, zeroed but for n_to, with room for `n_to` destinations and `names_bytes` bytes of names
+/* A spec, zeroed but for its sizes, with room for `n_to` destinations and `names_bytes` bytes of names
  * (terminators of n_to + 1 names are not counted) behind them, or NULL. Free with free(). */
 struct copy_spec *copy_spec_new(unsigned n_to, size_t names_bytes);
 /* Copy `name` into the spec's room for names; returns where it stands now, NUL-terminated. The room must

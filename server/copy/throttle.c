@@ -69,16 +69,3 @@ void throttle_take(struct throttle *throttle, uint64_t bytes)
             __builtin_sub_overflow(throttle->tokens_bytes, (int64_t)bytes, &throttle->tokens_bytes))
                 throttle->tokens_bytes = INT64_MIN;
 }
-
-void throttle_set_rate(struct throttle *throttle, uint64_t rate_bytes_per_s, uint64_t now_ns)
-{
-        if (throttle->rate_bytes_per_s == 0) {
-                throttle_init(throttle, rate_bytes_per_s, throttle->min_burst_bytes, now_ns);
-                return;
-        }
-        fill(throttle, now_ns);
-        throttle->rate_bytes_per_s = rate_bytes_per_s;
-        set_burst(throttle);
-        if (throttle->tokens_bytes > (int64_t)throttle->burst_bytes)
-                throttle->tokens_bytes = (int64_t)throttle->burst_bytes;
-}

@@ -24,7 +24,5 @@ void throttle_init(
 uint64_t throttle_wait_ns(struct throttle *throttle, uint64_t now_ns);
 /* Account for `bytes` that go now. */
 void throttle_take(struct throttle *throttle, uint64_t bytes);
-/* Change the rate from now on. */
-void throttle_set_rate(struct throttle *throttle, uint64_t rate_bytes_per_s, uint64_t now_ns);
 
 #endif

@@ -176,7 +176,8 @@ static int split(char *address, char **ret_host, char **ret_port)
                 colon[-1] = '\0';
                 (*ret_host)++;
         }
-        return **ret_host ? 0 : -EINVAL;
+        /* getaddrinfo takes what is above modulo 65536 */
+        return **ret_host && strtoul(*ret_port, NULL, 10) <= UINT16_MAX ? 0 : -EINVAL;
 }
 
 static void note_port(struct listener *listener, const char *host)
@@ -202,7 +203,8 @@ static int open_tcp(uv_loop_t *loop, struct listener *listener, const char *addr
         uv_tcp_init(loop, &listener->uv.tcp);
         if (!copy || split(copy, &host, &port) < 0) {
                 free(copy);
-                return kc_error_set(err, -EINVAL, KC_CLASS_INVALID, "tcp:%s: not HOST:PORT", address);
+                return kc_error_set(err, -EINVAL, KC_CLASS_INVALID,
+                    "tcp:%s: not HOST:PORT, with a port of at most 65535", address);
         }
         r = getaddrinfo(host, port, &hints, &found);
         if (r != 0) {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -134,6 +135,7 @@ static int start_rpc(struct daemon *daemon, const struct engine_config *engine, 
         config.local_io = provider_local_io_name(lane_thread_provider(daemon->lanes[0]));
         /* a batch that is begun is finished: it may pass the limit once */
         config.jobs_max = engine->client_queued_max - KC_BATCH_JOBS_MAX;
+        config.jobs_max_bytes = engine->client_queued_max_bytes;
         config.cancel_ns = daemon->options.cancel_grace_ns + 1000000000u;
         config.on_session_end = shutdown_on_session_end;
         config.arg = daemon;
@@ -239,6 +241,17 @@ static int serve(struct daemon *daemon)
         return daemon->failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* Every job that waits keeps its devices open; the usual soft limit is there for programs that use select. */
+static void raise_descriptor_limit(void)
+{
+        struct rlimit limit;
+
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return;
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(int argc, char **argv)
 {
         static struct daemon daemon = {.state_fd = -1};
@@ -248,6 +261,7 @@ int main(int argc, char **argv)
         /* A dead local device holds a thread of the pool for each of its requests. The pool is as large as
          * this says when it is first used. */
         setenv("UV_THREADPOOL_SIZE", POOL_THREADS, 0);
+        raise_descriptor_limit();
         if (read_options(&daemon, argc, argv, &err) < 0) {
                 fprintf(stderr, "kcopyd: %s\n", err.message);
         } else {

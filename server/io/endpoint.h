@@ -9,10 +9,12 @@
  * io_req.on_done exactly once, and never inside the submit; inside on_done the request may be freed or
  * submitted again. on_done means *settled*: the buffer is free, and unless `unanswered` is set nothing of
  * this request can reach the device any more. Deadlines of commands are the engine's: a request may stay open
- * for as long as a dead server likes. */
+ * for as long as a dead server likes. They are the device's time, too: what waits in a queue on its way has
+ * none while the device answers others (endpoint_deadline_ns). */
 #ifndef IO_ENDPOINT_H
 #define IO_ENDPOINT_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -72,10 +74,13 @@ struct io_req {
                                from its start without gaps, cut to the range, no zero lengths */
         struct io_extent *extents; /* IO_EXTENTS: the caller's array of IO_EXTENTS_PER_REQ */
 
-        /* Whether it has left for the device: false while it waits in a queue of the endpoint, where no
-         * deadline of the device's runs and it may be withdrawn. Endpoints that hand over at once leave it
-         * true. Still false in on_done: it failed and never left. */
+        /* Whether it may have left for the device: false while it waits in a queue of this lane's and could
+         * be withdrawn for certain. Endpoints that hand over at once leave it true, and so do those of other
+         * lanes, where it may leave at any moment. False in on_done: it failed and never left. */
         bool sent;
+        uint64_t sent_ns;   /* when it left; 0: it has not, or nobody here knows */
+        uint64_t waited_ns; /* at another lane's: it had not left when the device gave this answer */
+        int withdrawn;      /* what it is to end with unless it has left; 0: nobody withdrew it */
 
         /* the scheduler's */
         bool held;
@@ -110,12 +115,12 @@ struct endpoint_info {
                                   the job's completion is sent */
         bool read_only;
         bool can_flush, can_fua, can_extents;
-        bool can_unmap;  /* IO_ZERO with IO_UNMAP deallocates */
-        bool multi_conn; /* other lanes may open it too, and one flush covers all of them */
-        bool absent;     /* a regular file that IO_RESIZE will create; size_bytes is 0 */
-        bool resizable;  /* regular file: IO_RESIZE works */
-        bool mounted_rw; /* a source that is mounted for writing: worth a warning */
-        struct io_identity identity;
+        bool can_unmap;              /* IO_ZERO with IO_UNMAP deallocates */
+        bool multi_conn;             /* other lanes may open it too, and one flush covers all of them */
+        bool absent;                 /* a regular file that IO_RESIZE will create; size_bytes is 0 */
+        bool resizable;              /* regular file: IO_RESIZE works */
+        bool mounted_rw;             /* a source that is mounted for writing: worth a warning */
+        struct io_identity identity; /* of a file that IO_RESIZE creates: another one from then on */
 };
 
 struct endpoint_ops {
@@ -133,12 +138,18 @@ struct endpoint_ops {
          * now. The endpoint is dead, what is pending fails soon (unanswered where it was sent), never inside
          * the call; the memory stays until close. Calling it again, or on a dead endpoint, does nothing. */
         void (*kill)(struct endpoint *endpoint);
-        /* May be NULL. A request that is not sent yet need not be any more: it ends soon with -ECANCELED, not
-         * unanswered. One that has been sent is left alone. */
+        /* May be NULL. A request that has not left yet need not any more: it ends soon with the status
+         * req->withdrawn, not sent, not unanswered. One that has left is left alone. Called once per submit.
+         */
         void (*withdraw)(struct endpoint *endpoint, struct io_req *req);
+        /* NULL where req->sent is certain. Ask the lane where the request is: soon req->sent_ns is what it is
+         * there, or req->waited_ns the endpoint's answered_ns there; or, if the request waits for a device
+         * that has not answered anything for `silent_ns`, it is withdrawn with -ETIMEDOUT. */
+        void (*look)(struct endpoint *endpoint, struct io_req *req, uint64_t silent_ns);
 };
 
-/* In which order requests with a flow leave for a device that several flows share (copy/gate.c). */
+/* In which order requests with a flow leave for a device that several flows share (copy/gate.c). All requests
+ * pass through it, so that it knows when the device last answered. */
 struct io_sched {
         int (*submit)(struct io_sched *sched, struct io_req *req);    /* as endpoint_ops.submit */
         void (*withdraw)(struct io_sched *sched, struct io_req *req); /* of one that is held */
@@ -150,6 +161,8 @@ struct endpoint {
         struct endpoint_info info; /* fixed once open, except size_bytes and absent by IO_RESIZE */
         bool dead;                 /* the connection is lost: every submit fails; set before the first on_done
                                       that tells of it */
+        uint64_t answered_ns; /* the scheduler's: when the device last answered anything, or was first asked
+                                 after it had nothing to do */
 };
 
 static inline int endpoint_submit(struct endpoint *endpoint, struct io_req *req)
@@ -160,8 +173,10 @@ static inline int endpoint_submit(struct endpoint *endpoint, struct io_req *req)
         req->n_extents = 0;
         req->endpoint = endpoint;
         req->sent = true;
+        req->sent_ns = req->waited_ns = 0;
+        req->withdrawn = 0;
         req->held = false;
-        if (endpoint->sched && req->flow)
+        if (endpoint->sched)
                 return endpoint->sched->submit(endpoint->sched, req);
         return endpoint->ops->submit(endpoint, req);
 }
@@ -172,12 +187,47 @@ static inline void endpoint_kill(struct endpoint *endpoint)
                 endpoint->ops->kill(endpoint);
 }
 
-static inline void endpoint_withdraw(struct endpoint *endpoint, struct io_req *req)
+/* It need not leave any more if it has not; again, or on one that has left, it does nothing. */
+static inline void endpoint_withdraw_as(struct endpoint *endpoint, struct io_req *req, int status)
 {
+        if (req->withdrawn < 0 || (req->sent && !endpoint->ops->look))
+                return;
+        req->withdrawn = status;
         if (req->held)
                 endpoint->sched->withdraw(endpoint->sched, req);
-        else if (!req->sent && endpoint->ops->withdraw)
+        else if (endpoint->ops->withdraw)
                 endpoint->ops->withdraw(endpoint, req);
+}
+
+static inline void endpoint_withdraw(struct endpoint *endpoint, struct io_req *req)
+{
+        endpoint_withdraw_as(endpoint, req, -ECANCELED);
+}
+
+/* When the time of a request in flight is over, as far as is known now: `timeout_ns` from when it left, or,
+ * while it waits, from the device's last answer; never before `least_ns`. */
+static inline uint64_t endpoint_deadline_ns(
+    const struct endpoint *endpoint, const struct io_req *req, uint64_t least_ns, uint64_t timeout_ns)
+{
+        uint64_t since_ns = req->sent_ns > 0 ? req->sent_ns
+                            : req->sent      ? req->waited_ns
+                                             : endpoint->answered_ns;
+        uint64_t deadline_ns = since_ns + timeout_ns < since_ns ? UINT64_MAX : since_ns + timeout_ns;
+
+        return deadline_ns > least_ns ? deadline_ns : least_ns;
+}
+
+/* Its time is over. False: it has left, and no more can be known. True: it waits, or may, as far as is known
+ * here; then it ends soon with -ETIMEDOUT, or there is soon another endpoint_deadline_ns. */
+static inline bool endpoint_expire(struct endpoint *endpoint, struct io_req *req, uint64_t timeout_ns)
+{
+        if (req->sent_ns > 0 || (req->sent && !endpoint->ops->look))
+                return false;
+        if (endpoint->ops->look)
+                endpoint->ops->look(endpoint, req, timeout_ns);
+        else
+                endpoint_withdraw_as(endpoint, req, -ETIMEDOUT);
+        return true;
 }
 
 static inline void endpoint_close(struct endpoint *endpoint, void (*on_closed)(void *arg), void *arg)

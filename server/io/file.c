@@ -292,6 +292,7 @@ static void resized(struct file_cmd *cmd, int64_t result)
                 if (cmd->made_fd >= 0) {
                         file->fd = cmd->made_fd;
                         file->unrecorded = true;
+                        file->endpoint.info.identity = cmd->made_identity;
                 }
                 file->endpoint.info.absent = false;
                 file->endpoint.info.size_bytes = cmd->size_bytes;

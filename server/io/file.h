@@ -46,6 +46,7 @@ struct file_cmd {
         int answer;        /* and the answer */
         /* results of file_work.c */
         int made_fd;
+        struct io_identity made_identity;
         uint64_t size_bytes;
         unsigned n_extents;
 };

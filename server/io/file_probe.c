@@ -222,7 +222,7 @@ static int probe_present(
 static int probe_absent(const struct file_wanted *wanted, struct file_found *found, struct kc_error *err)
 {
         const char *name = strrchr(wanted->path, '/') + 1;
-        struct stat st;
+        struct stat st, dev;
         char *dir;
 
         if (*name == '\0')
@@ -238,6 +238,10 @@ static int probe_absent(const struct file_wanted *wanted, struct file_found *fou
                 return fail_errno(err, -errno, "its directory: ");
         if (faccessat(found->dir_fd, ".", W_OK | X_OK, AT_EACCESS) < 0)
                 return fail_errno(err, -errno, "cannot be created in its directory: ");
+        /* A slip of the pen, or a device that is not there: nobody wants a file of that name. */
+        if (stat("/dev", &dev) == 0 && dev.st_dev == st.st_dev)
+                return kc_error_set(err, -ENOENT, KC_CLASS_NOT_FOUND,
+                    "no such device; regular files are not created among devices");
         found->info.absent = found->info.resizable = true;
         identity_of_new(&st, name, &found->info.identity);
         st.st_size = 0;

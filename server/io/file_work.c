@@ -1,5 +1,6 @@
 /* What a file's commands do on a pool thread because io_uring has no opcode for it: see file.h. */
 #include "io/file.h"
+#include "io/identity.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -66,9 +67,10 @@ static int64_t create(struct file_cmd *cmd)
         fd = openat(file->dir_fd, file->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0666);
         if (fd < 0)
                 return -errno;
-        if (ftruncate(fd, (off_t)cmd->req->length_bytes) < 0)
+        if (ftruncate(fd, (off_t)cmd->req->length_bytes) < 0 || fstat(fd, &made) < 0)
                 rc = -errno;
         if (rc == 0) {
+                identity_of_open(fd, &made, &cmd->made_identity);
                 cmd->made_fd = fd;
                 cmd->size_bytes = cmd->req->length_bytes;
                 return 0;

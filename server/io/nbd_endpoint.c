@@ -109,6 +109,7 @@ static void issue_queued(struct nbd_endpoint *nbd)
                 command = kc_list_first(&nbd->idle, struct nbd_command, node);
                 command->req = req;
                 req->sent = true;
+                req->sent_ns = nbd_context_now_ns(nbd->context);
                 if (req->op == IO_EXTENTS)
                         nbd->n_extents++;
                 kc_list_move(&nbd->in_flight, &command->node);
@@ -291,8 +292,15 @@ static void endpoint_nbd_withdraw(struct endpoint *endpoint, struct io_req *req)
         if (req->sent)
                 return;
         kc_list_del(&req->node);
-        settle_request(nbd, req, -ECANCELED);
+        settle_request(nbd, req, req->withdrawn);
         post_turn(nbd);
+}
+
+static void enqueue(struct kc_list *queue, struct io_req *req)
+{
+        req->sent = false;
+        req->sent_ns = 0;
+        kc_list_push(queue, &req->node);
 }
 
 /* Programmer errors: what endpoint.h says a caller must not ask for. */
@@ -325,11 +333,9 @@ static int endpoint_nbd_submit(struct endpoint *endpoint, struct io_req *req)
         if (endpoint->dead)
                 return -ENOTCONN;
         if (req->op != IO_EXTENTS) {
-                req->sent = false;
-                kc_list_push(&nbd->queued, &req->node);
+                enqueue(&nbd->queued, req);
         } else if (nbd_command_extents_bytes(req, endpoint->info.block_min_bytes) > 0) {
-                req->sent = false;
-                kc_list_push(&nbd->queued_extents, &req->node);
+                enqueue(&nbd->queued_extents, req);
         } else { /* the odd tail of a device, smaller than what the server can be asked about */
                 req->extents[0] = (struct io_extent){.length_bytes = req->length_bytes};
                 req->n_extents = 1;

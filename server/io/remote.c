@@ -23,18 +23,34 @@ struct remote {
         void *on_closed_arg;
 };
 
-/* A request on its way: `here` owns it while it is spare, `there` between the two messages. */
+/* A question about a request, beside it: where is it, and need it leave at all? */
+struct remote_ask {
+        struct kc_msg msg;
+        int withdraw;       /* end it with this if it has not left; 0: only if the device is silent */
+        uint64_t silent_ns; /* for so long; 0: not even then */
+        /* the answer */
+        uint64_t sent_ns, waited_ns;
+};
+
+/* A request on its way: `here` owns it while it is spare, `there` between the two messages; its ask belongs
+ * to either in the same way. */
 struct remote_request {
         struct kc_list node;
         struct kc_msg msg;
         struct kc_actor *here; /* copies: what `there` needs without touching the remote */
         struct endpoint *target;
-        struct remote *remote; /* for `here` */
-        struct io_req *outer;  /* for `here` */
         struct io_req inner;
+        bool pending; /* `there` alone: inner is not answered */
         /* the target's news, read there */
         uint64_t size_bytes;
+        struct io_identity identity; /* IO_RESIZE: of what it may have created */
         bool absent, dead;
+        struct remote_ask ask;
+        struct { /* `here` alone, also while the rest is there */
+                struct remote *remote;
+                struct io_req *outer; /* NULL: answered */
+                bool asked;
+        } own;
 };
 
 /* ---- back here */
@@ -61,26 +77,57 @@ static void close_if_idle(struct remote *remote)
         kc_actor_post(remote->here, &remote->close_msg);
 }
 
+/* Both its answer and the ask's are here. */
+static void release_if_done(struct remote_request *request)
+{
+        if (request->own.outer != NULL || request->own.asked)
+                return;
+        kc_list_push_head(&request->own.remote->spare, &request->node);
+        request->own.remote->n_in_flight--;
+}
+
 static void on_answer(struct kc_actor *actor, struct kc_msg *msg)
 {
         struct remote_request *request = kc_container_of(msg, struct remote_request, msg);
-        struct remote *remote = request->remote;
-        struct io_req *outer = request->outer;
+        struct remote *remote = request->own.remote;
+        struct io_req *outer = request->own.outer;
 
         if (request->dead)
                 remote->endpoint.dead = true;
         if (outer->op == IO_RESIZE && request->inner.status == 0) {
                 remote->endpoint.info.size_bytes = request->size_bytes;
                 remote->endpoint.info.absent = request->absent;
+                remote->endpoint.info.identity = request->identity;
         }
         outer->status = request->inner.status;
         outer->class = request->inner.class;
         outer->unanswered = request->inner.unanswered;
         outer->sent = request->inner.sent;
+        outer->sent_ns = request->inner.sent_ns;
         outer->n_extents = request->inner.n_extents;
-        kc_list_push_head(&remote->spare, &request->node);
-        remote->n_in_flight--;
+        request->own.outer = NULL;
+        release_if_done(request);
         outer->on_done(outer);
+        close_if_idle(remote);
+}
+
+static void ask(struct remote_request *request, uint64_t silent_ns);
+
+static void on_asked(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct remote_request *request = kc_container_of(msg, struct remote_request, ask.msg);
+        struct remote *remote = request->own.remote;
+        struct io_req *outer = request->own.outer;
+
+        request->own.asked = false;
+        if (outer != NULL) {
+                outer->sent_ns = request->ask.sent_ns;
+                outer->waited_ns = request->ask.waited_ns;
+                if (outer->withdrawn < 0 && request->ask.withdraw == 0)
+                        ask(request, 0); /* withdrawn meanwhile */
+                return;
+        }
+        release_if_done(request);
         close_if_idle(remote);
 }
 
@@ -100,7 +147,10 @@ static void send_back(struct remote_request *request)
 {
         request->size_bytes = request->target->info.size_bytes;
         request->absent = request->target->info.absent;
+        if (request->inner.op == IO_RESIZE)
+                request->identity = request->target->info.identity;
         request->dead = request->target->dead;
+        request->pending = false;
         request->msg.on_message = on_answer;
         kc_actor_post(request->here, &request->msg);
 }
@@ -113,14 +163,42 @@ static void on_inner_done(struct io_req *inner)
 static void on_request(struct kc_actor *actor, struct kc_msg *msg)
 {
         struct remote_request *request = kc_container_of(msg, struct remote_request, msg);
-        int rc = endpoint_submit(request->target, &request->inner);
+        int rc;
 
+        request->pending = true;
+        rc = endpoint_submit(request->target, &request->inner);
         if (rc == 0)
                 return;
         request->inner.status = rc;
         request->inner.sent = false;
+        request->inner.sent_ns = 0;
         request->inner.class = rc == -ENOMEM ? KC_CLASS_INTERNAL : kc_class_of_errno(rc);
         send_back(request);
+}
+
+/* The request may have been answered already; then its inner is `here`'s. */
+static void on_ask(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct remote_request *request = kc_container_of(msg, struct remote_request, ask.msg);
+        struct remote_ask *question = &request->ask;
+        struct endpoint *target = request->target;
+
+        question->sent_ns = question->waited_ns = 0;
+        if (request->pending && request->inner.sent) {
+                question->sent_ns = request->inner.sent_ns;
+        } else if (request->pending) {
+                bool silent = question->silent_ns > 0 &&
+                              kc_actor_now_ns(actor) >=
+                                  endpoint_deadline_ns(target, &request->inner, 0, question->silent_ns);
+
+                question->waited_ns = target->answered_ns;
+                if (question->withdraw < 0)
+                        endpoint_withdraw_as(target, &request->inner, question->withdraw);
+                else if (silent)
+                        endpoint_withdraw_as(target, &request->inner, -ETIMEDOUT);
+        }
+        msg->on_message = on_asked;
+        kc_actor_post(request->here, msg);
 }
 
 /* Of the remote it touches the message, its answer, and what is fixed from the start. */
@@ -147,7 +225,7 @@ static struct remote_request *request_take(struct remote *remote)
         if (request == NULL)
                 return NULL;
         kc_list_init(&request->node);
-        request->remote = remote;
+        request->own.remote = remote;
         request->here = remote->here;
         request->target = remote->target;
         return request;
@@ -164,7 +242,8 @@ static int remote_submit(struct endpoint *endpoint, struct io_req *req)
         request = request_take(remote);
         if (request == NULL)
                 return -ENOMEM;
-        request->outer = req;
+        request->own.outer = req;
+        req->scratch = request;
         request->inner = (struct io_req){
             .op = req->op,
             .flags = req->flags,
@@ -180,6 +259,29 @@ static int remote_submit(struct endpoint *endpoint, struct io_req *req)
         request->msg.on_message = on_request;
         kc_actor_post(remote->there, &request->msg);
         return 0;
+}
+
+static void ask(struct remote_request *request, uint64_t silent_ns)
+{
+        request->own.asked = true;
+        request->ask.withdraw = request->own.outer->withdrawn;
+        request->ask.silent_ns = silent_ns;
+        request->ask.msg.on_message = on_ask;
+        kc_actor_post(request->own.remote->there, &request->ask.msg);
+}
+
+static void remote_look(struct endpoint *endpoint, struct io_req *req, uint64_t silent_ns)
+{
+        struct remote_request *request = req->scratch;
+
+        if (!request->own.asked)
+                ask(request, silent_ns);
+}
+
+/* One that was asked about at this moment is asked about once more when that answer is back. */
+static void remote_withdraw(struct endpoint *endpoint, struct io_req *req)
+{
+        remote_look(endpoint, req, 0);
 }
 
 /* The connection is one for all its users, so the target goes down for all of them. */
@@ -211,6 +313,8 @@ static const struct endpoint_ops remote_ops = {
     .submit = remote_submit,
     .close = remote_close,
     .kill = remote_kill,
+    .withdraw = remote_withdraw,
+    .look = remote_look,
 };
 
 int remote_open(struct kc_actor *here, struct kc_actor *there, struct endpoint *target,

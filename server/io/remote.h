@@ -4,6 +4,10 @@
  * use it through this. Requests travel as messages to the owner's lane and back; the buffer is borrowed on
  * the way as it is with any endpoint. Close waits for what is in flight and leaves the owner's endpoint open.
  *
+ * Where a request is on the other lane is not known here (req->sent stays true until the answer is there),
+ * but can be asked: `look` and `withdraw` are messages of their own, which may cross the answer's; on_done
+ * comes once all the same.
+ *
  * Owns: its in-flight wrappers (recycled). Borrows: the target endpoint, which must outlive it.
  * Thread: `here`; the target is touched on `there` only. */
 #ifndef IO_REMOTE_H

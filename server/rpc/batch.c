@@ -146,7 +146,7 @@ void batch_submit(struct batch *batch, unsigned index, struct copy_spec *spec)
         slot->of_batch = true;
         slot->submission.on_accepted = on_accepted;
         slot->submission.on_refused = on_refused;
-        slot_pace(slot, spec);
+        slot_prepare(slot, spec);
         if (engine_submit(session->client, spec, &slot->submission) < 0) {
                 slot_free(slot);
                 goto err;

@@ -15,6 +15,7 @@ void rpc_config_defaults(struct rpc_config *config)
 {
         memset(config, 0, sizeof(*config));
         config->jobs_max = 16384 - KC_BATCH_JOBS_MAX;
+        config->jobs_max_bytes = 32u << 20;
         config->calls_max = 64;
         config->handles_max = 256;
         config->high_water_bytes = 256u << 10;

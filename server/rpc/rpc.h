@@ -7,7 +7,8 @@
  *
  * Memory of one connection, however many jobs it has queued and whether it reads or not: one frame of input,
  * config.ceiling_bytes of output and terminal events together, config.jobs_max job records of about 200
- * bytes, config.calls_max calls, and config.handles_max devices with a name of at most 4 KiB each. */
+ * bytes, config.jobs_max_bytes of the engine's own records of them and one frame's jobs more,
+ * config.calls_max calls, and config.handles_max devices with a name of at most 4 KiB each. */
 #ifndef RPC_RPC_H
 #define RPC_RPC_H
 
@@ -28,9 +29,10 @@ struct rpc_config {
         struct engine *engine;
         const char *local_io; /* "io_uring" or "threads"; static */
         uint8_t instance_id[RPC_INSTANCE_ID_BYTES];
-        unsigned jobs_max;    /* of one connection, accepted or not yet reported; beyond it nothing is read */
-        unsigned calls_max;   /* Opens under way on one connection; beyond it nothing is read */
-        unsigned handles_max; /* devices that one connection may keep open; more are refused */
+        unsigned jobs_max; /* of one connection, accepted or not yet reported; beyond it nothing is read */
+        size_t jobs_max_bytes; /* what those that have not ended may take of the engine's memory; likewise */
+        unsigned calls_max;    /* Opens under way on one connection; beyond it nothing is read */
+        unsigned handles_max;  /* devices that one connection may keep open; more are refused */
         size_t high_water_bytes; /* output beyond which nothing is read */
         size_t ceiling_bytes;    /* output and held terminal events beyond which the peer is cut off */
         uint64_t hello_timeout_ns;

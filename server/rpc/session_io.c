@@ -43,6 +43,7 @@ static bool may_dispatch(const struct session *session)
 {
         return session_is_live(session) && session->out.bytes < session->rpc->config.high_water_bytes &&
                session->jobs.n < session->rpc->config.jobs_max &&
+               session->jobs.engine_bytes < session->rpc->config.jobs_max_bytes &&
                session->calls.n < session->rpc->config.calls_max;
 }
 

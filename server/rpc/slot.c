@@ -35,6 +35,13 @@ struct slot *slot_new(struct session *session, uint64_t request_id)
         return slot;
 }
 
+/* Its part of the engine's memory is the history's, or free. */
+static void uncount(struct slot *slot)
+{
+        slot->session->jobs.engine_bytes -= slot->engine_bytes;
+        slot->engine_bytes = 0;
+}
+
 /* The record goes, its slot stays taken: the terminal event is on its way. */
 static void forget(struct slot *slot)
 {
@@ -45,6 +52,7 @@ static void forget(struct slot *slot)
                 if (rpc->jobs.n == 0)
                         rpc_jobs_end(rpc);
         }
+        uncount(slot);
         slot->session->jobs.terminal_bytes -= slot->terminal_bytes;
         free(slot->terminal);
         kc_list_del(&slot->queue);
@@ -67,7 +75,7 @@ void slot_accepted(struct slot *slot, uint64_t job_id)
 /* What a job's view shows is at most so old. */
 #define VIEW_AGE_MAX_NS UINT64_C(250000000)
 
-void slot_pace(struct slot *slot, struct copy_spec *spec)
+void slot_prepare(struct slot *slot, struct copy_spec *spec)
 {
         uint64_t wanted_ns = spec->options.progress_interval_ns;
         uint64_t n_looks = (wanted_ns + VIEW_AGE_MAX_NS - 1) / VIEW_AGE_MAX_NS;
@@ -76,6 +84,8 @@ void slot_pace(struct slot *slot, struct copy_spec *spec)
         slot->progress_interval_ns = wanted_ns;
         slot->progress_slack_ns = wanted_ns ? look_ns / 2 : 0;
         spec->options.progress_interval_ns = look_ns;
+        slot->engine_bytes = (uint32_t)engine_job_bytes(spec);
+        slot->session->jobs.engine_bytes += slot->engine_bytes;
 }
 
 uint64_t slot_rate(const struct rpc *rpc, uint64_t job_id)
@@ -166,7 +176,7 @@ void slot_submit(struct slot *slot, struct copy_spec *spec)
         slot->submission.on_accepted = on_accepted;
         slot->submission.on_refused = on_refused;
         slot->submission.on_validated = on_validated;
-        slot_pace(slot, spec);
+        slot_prepare(slot, spec);
         if (engine_submit(session->client, spec, &slot->submission) == 0) {
                 session_hold(session);
                 return;
@@ -227,6 +237,7 @@ void slot_on_event(struct slot *slot, const struct job_event *event, bool watche
         if (event->type == JOB_EVENT_PROGRESS && !progress_is_due(slot, event))
                 return;
         if (event->type == JOB_EVENT_COMPLETION) {
+                uncount(slot);
                 hold_completion(slot, event);
                 return;
         }

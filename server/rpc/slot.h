@@ -27,6 +27,7 @@ struct slots {
         struct kc_list done_many; /* job.queue: terminal, of batches */
         unsigned n;               /* slots taken: records, and terminal events not yet written */
         size_t terminal_bytes;    /* packed completions that are held */
+        size_t engine_bytes;      /* what the engine holds for jobs that have not ended */
 };
 
 struct slot {
@@ -44,6 +45,7 @@ struct slot {
         uint64_t progress_due_ns;      /* the next */
         uint64_t progress_slack_ns;    /* so much early is in time */
         uint64_t rate_bytes_per_s;     /* of late; 0: not known yet */
+        uint32_t engine_bytes;         /* 0: it has ended */
         uint32_t terminal_bytes;
         uint8_t *terminal; /* packed: of a batch a Completion, else a whole ServerMessage */
 };
@@ -53,9 +55,9 @@ void slots_init(struct slots *jobs);
 struct slot *slot_new(struct session *session, uint64_t request_id);
 /* Submit `spec`, which passes to the engine, and answer with Accepted, Refused or Validated. */
 void slot_submit(struct slot *slot, struct copy_spec *spec);
-/* Before `spec` is submitted: note how often its owner wants to hear of it, and have the engine look oftener,
- * so that what everybody else sees of the job is of now. */
-void slot_pace(struct slot *slot, struct copy_spec *spec);
+/* Before `spec` is submitted: note what it takes, and how often its owner wants to hear of it, and have the
+ * engine look oftener, so that what everybody else sees of the job is of now. */
+void slot_prepare(struct slot *slot, struct copy_spec *spec);
 void slot_free(struct slot *slot);
 /* A job's rate of late, whoever asks; 0: not known. */
 uint64_t slot_rate(const struct rpc *rpc, uint64_t job_id);

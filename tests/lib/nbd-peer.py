@@ -8,7 +8,8 @@ silence), read, write, zero, flush, extents (no answer to these), disconnect (ne
 HOW: short (a structured reply with half of the data), empty (a structured reply with no data at all), cookie
 (a reply to a request nobody made), magic (a broken reply), hangup (closes instead of answering), eio.
 --after N: the first N requests of the kind are served. It is for requests of data; the lies
-concern reads. Each connection has a thread; the process ends with SIGTERM.
+concern reads. Each connection has a thread; the process ends with SIGTERM. Every request that is not answered
+is a line of its output: "stalled KIND OFFSET LENGTH".
 """
 import argparse
 import os
@@ -18,6 +19,7 @@ import threading
 import time
 
 OPTION_REPLY = 0x3E889045565A9
+ALLOCATION = 1  # the context's number
 READ, WRITE, DISC, FLUSH, TRIM, ZEROES, EXTENTS = 0, 1, 2, 3, 4, 6, 7
 PHASES = {READ: "read", WRITE: "write", FLUSH: "flush", ZEROES: "zero", EXTENTS: "extents"}
 
@@ -63,6 +65,9 @@ class Connection:
                 self.stall()
             if option == 8:
                 self.structured = True
+                self.option_reply(option, 1)
+            elif option == 10 and self.structured and b"base:allocation" in data:
+                self.option_reply(option, 4, struct.pack(">I", ALLOCATION) + b"base:allocation")
                 self.option_reply(option, 1)
             elif option in (6, 7):
                 self.option_reply(option, 3, struct.pack(">HQH", 0, self.size, flags))
@@ -119,7 +124,11 @@ class Connection:
                 if self.args.stall == "disconnect":
                     self.stall()
                 raise Gone
-            if self.args.stall == PHASES.get(kind) and counts[kind] > self.args.after:
+            if kind in PHASES and self.args.stall == PHASES[kind] and counts[kind] > self.args.after:
+                print("stalled", PHASES[kind], offset, length, flush=True)
+                continue
+            if kind == EXTENTS:  # all of it is data
+                self.chunk(cookie, 1, 5, struct.pack(">III", ALLOCATION, length, 0))
                 continue
             if kind == READ:
                 self.read_reply(cookie, offset, length)

@@ -333,6 +333,8 @@ static struct scenario *ten_thousand_jobs(uint64_t seed, bool verbose)
 const struct sim_case sim_cases[] = {
     {"late-write-after-cancel", case_late_write_after_cancel, 50},
     {"silent-device-times-out", case_silent_device_times_out, 50},
+    {"silent-destination-is-left", case_silent_destination_is_left, 20},
+    {"tenth-of-the-speed", case_tenth_of_the_speed, 20},
     {"dead-connection", case_dead_connection, 50},
     {"flush-after-last-ack", flush_after_last_ack, 5},
     {"slow-destination-detaches", slow_destination_detaches, 20},
@@ -345,6 +347,15 @@ const struct sim_case sim_cases[] = {
     {"identities-share-source", case_identities_share_source, 20},
     {"identities-share-destination", case_identities_share_destination, 20},
     {"priorities-share", case_priorities_share, 20},
+    {"waiting-behind-silence-times-out", case_waiting_behind_silence_times_out, 24},
+    {"busy-device-times-nobody-out", case_busy_device_times_nobody_out, 12},
+    {"lost-answers-among-others-time-out", case_lost_answers_among_others_time_out, 24},
+    {"closed-before-the-last-word", case_closed_before_the_last_word, 30},
+    {"priorities-get-slots-first", case_priorities_get_slots_first, 20},
+    {"restarted-job-gets-helpers", case_restarted_job_gets_helpers, 20},
+    {"restarted-job-tells-what-changed", case_restarted_job_tells_what_changed, 30},
+    {"history-stays-within-its-bytes", case_history_stays_within_its_bytes, 5},
+    {"history-forgets-what-has-drained", case_history_forgets_what_has_drained, 10},
     {"ten-thousand-jobs", ten_thousand_jobs, 1},
 };
 const unsigned n_sim_cases = sizeof sim_cases / sizeof sim_cases[0];

@@ -26,7 +26,17 @@ struct wish case_copy(unsigned client, unsigned from, unsigned to);
 /* cases_late.c: answers that do not come */
 struct scenario *case_late_write_after_cancel(uint64_t seed, bool verbose);
 struct scenario *case_silent_device_times_out(uint64_t seed, bool verbose);
+struct scenario *case_silent_destination_is_left(uint64_t seed, bool verbose);
+struct scenario *case_tenth_of_the_speed(uint64_t seed, bool verbose);
 struct scenario *case_dead_connection(uint64_t seed, bool verbose);
+
+/* cases_end.c: last words, what is left then, and what is begun again */
+struct scenario *case_closed_before_the_last_word(uint64_t seed, bool verbose);
+struct scenario *case_priorities_get_slots_first(uint64_t seed, bool verbose);
+struct scenario *case_restarted_job_gets_helpers(uint64_t seed, bool verbose);
+struct scenario *case_restarted_job_tells_what_changed(uint64_t seed, bool verbose);
+struct scenario *case_history_stays_within_its_bytes(uint64_t seed, bool verbose);
+struct scenario *case_history_forgets_what_has_drained(uint64_t seed, bool verbose);
 
 /* cases_policy.c: what an error ends, and what it does not */
 struct scenario *case_error_policies(uint64_t seed, bool verbose);
@@ -38,5 +48,8 @@ struct scenario *case_validate_only_touches_nothing(uint64_t seed, bool verbose)
 struct scenario *case_identities_share_source(uint64_t seed, bool verbose);
 struct scenario *case_identities_share_destination(uint64_t seed, bool verbose);
 struct scenario *case_priorities_share(uint64_t seed, bool verbose);
+struct scenario *case_waiting_behind_silence_times_out(uint64_t seed, bool verbose);
+struct scenario *case_busy_device_times_nobody_out(uint64_t seed, bool verbose);
+struct scenario *case_lost_answers_among_others_time_out(uint64_t seed, bool verbose);
 
 #endif

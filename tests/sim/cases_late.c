@@ -160,6 +160,80 @@ struct scenario *case_silent_device_times_out(uint64_t seed, bool verbose)
         return s;
 }
 
+/* ---- a destination that falls silent in mid copy is left behind by the other */
+
+struct scenario *case_silent_destination_is_left(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 2, verbose);
+        struct device_config config = case_device(8 * MIB);
+        const struct check_job *check;
+        struct scenario_job *job;
+        struct wish wish;
+        uint64_t start_ns;
+
+        s->config.command_timeout_ns = 10 * SECOND_NS;
+        config.block_max_bytes = 64 << 10;
+        scenario_device(s, &config);
+        scenario_device(s, &config);
+        config.silent_from_op = 20;
+        scenario_device(s, &config);
+        scenario_start(s);
+        scenario_client(s, "user", 1024);
+        wish = case_copy(0, 0, 1);
+        wish.n_to = 2;
+        wish.to[1].device = 2;
+        wish.options.policy = COPY_POLICY_CONTINUE;
+        job = scenario_submit(s, &wish);
+        start_ns = s->world.now_ns;
+        scenario_run(s, scenario_all_ended, "the copy");
+        if (s->world.failed)
+                return s;
+        check = job->check;
+        case_expect(s, check->write_err == 2);
+        case_expect(s, check->results[1].error.error.class == KC_CLASS_TIMEOUT);
+        for (unsigned i = 0; i < s->devices[1].n_ops; i++)
+                if (s->devices[1].ops[i]->op == IO_WRITE)
+                        case_expect(s, s->devices[1].ops[i]->sent_ns < start_ns + SECOND_NS);
+        scenario_end(s);
+        return s;
+}
+
+/* ---- a destination at a tenth of the other's speed reads for itself soon */
+
+struct scenario *case_tenth_of_the_speed(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 2, verbose);
+        struct device_config config = case_device(16 * MIB);
+        struct scenario_job *job;
+        struct wish wish;
+        uint64_t start_ns;
+
+        config.delay_max_ns = config.delay_min_ns = 20000;
+        config.block_max_bytes = 64 << 10;
+        scenario_device(s, &config);
+        config.bytes_per_s = 160 * MIB;
+        scenario_device(s, &config);
+        config.bytes_per_s = 16 * MIB;
+        scenario_device(s, &config);
+        scenario_start(s);
+        scenario_client(s, "user", 1024);
+        wish = case_copy(0, 0, 1);
+        wish.n_to = 2;
+        wish.to[1].device = 2;
+        wish.expect_completed = true;
+        job = scenario_submit(s, &wish);
+        start_ns = s->world.now_ns;
+        scenario_run(s, scenario_all_ended, "the copy");
+        if (s->world.failed)
+                return s;
+        case_expect(s, job->check->results[1].detached && !job->check->results[0].detached);
+        /* alone it takes 100 ms; a lag is noticed after one period or two */
+        case_expect(s, job->check->destination_done_ns[0] > 0);
+        case_expect(s, job->check->destination_done_ns[0] < start_ns + 350 * MS_NS);
+        scenario_end(s);
+        return s;
+}
+
 /* ---- a device with one connection, used from every lane, loses it */
 
 struct scenario *case_dead_connection(uint64_t seed, bool verbose)

@@ -63,22 +63,22 @@ static bool answers_are_out(const struct device *device)
         return false;
 }
 
-/* A local descriptor for writing is closed before the completion is sent. */
+/* A local descriptor for writing is closed before the last word of a job, be it a completion, a refusal or a
+ * validation: the user mounts next. */
 static void check_let_go(struct checker *checker, const struct check_job *job, unsigned i)
 {
-        struct device *device = job->to[i].device;
+        const struct device *device = job->opens[i];
 
-        /* of a job that failed or was cancelled, answers may still be out */
-        if (job->end != JOB_COMPLETED || device == NULL || device->config.keep_idle_ms > 0 ||
-            device->n_open_write == 0 || answers_are_out(device))
+        /* of a job that failed or was cancelled on the way, answers may still be out */
+        if (device == NULL || (job->has_run && job->end != JOB_COMPLETED) ||
+            device->config.keep_idle_ms > 0 || device->n_open_write == 0 || answers_are_out(device))
                 return;
         for (unsigned j = 0; j < checker->n_jobs; j++)
                 for (unsigned k = 0; k < checker->jobs[j].n_to; k++)
-                        if (check_live(&checker->jobs[j]) && (checker->jobs[j].to[k].device == device ||
-                                                                 checker->jobs[j].to[k].device == NULL))
-                                return; /* it uses the device too, or may (nobody's region) */
+                        if (check_live(&checker->jobs[j]) && checker->jobs[j].opens[k] == device)
+                                return; /* it uses the device too */
         if (!checker->handles_open && checker->close_is_quick)
-                fail_job(checker, job, "completed, but its device is still open for writing; destination", i);
+                fail_job(checker, job, "has its last word, but a device is open for writing; destination", i);
 }
 
 /* ---- what the terminal event says */
@@ -241,6 +241,7 @@ static bool has_begun(const struct check_job *job)
 static void state_changed(struct checker *checker, struct check_job *job, enum job_state state)
 {
         job->running = state == JOB_RUNNING || state == JOB_DRAINING;
+        job->has_run |= job->running;
         for (unsigned j = 0; state == JOB_RUNNING && j < checker->n_jobs; j++) {
                 const struct check_job *other = &checker->jobs[j];
 
@@ -328,6 +329,8 @@ void checker_refused(struct checker *checker, struct check_job *job, const struc
         if (job->expect_accepted && !job->cancel_asked)
                 world_fail(checker->world, "job %u: refused, but nothing is wrong with it: %s: %s",
                     job->index, refusal->field, refusal->error.message);
+        for (unsigned i = 0; i < job->n_to; i++)
+                check_let_go(checker, job, i);
         world_say(
             checker->world, "job %u refused: %s: %s", job->index, refusal->field, refusal->error.message);
 }
@@ -358,6 +361,8 @@ void checker_validated(struct checker *checker, struct check_job *job, const str
                 fail_job(checker, job, "validated with the plan of another job", plan->length_bytes);
         for (unsigned i = 0; i < job->n_to && i < plan->n_to; i++)
                 check_planned(checker, job, &job->to[i], &plan->to[i]);
+        for (unsigned i = 0; i < job->n_to; i++)
+                check_let_go(checker, job, i);
         world_say(checker->world, "job %u validated, %" PRIu64 " bytes", job->index, plan->length_bytes);
 }
 

@@ -35,10 +35,12 @@ struct check_job {
         struct check_region from;
         unsigned n_to;
         struct check_region to[CHECKER_TO_MAX];
+        struct device *opens[CHECKER_TO_MAX]; /* for writing, whatever is wrong with its region */
         uint64_t length_bytes;
         bool expect_accepted, expect_completed; /* by construction */
         bool cancel_asked;
-        bool running;                                 /* as the last state event said */
+        bool running; /* as the last state event said */
+        bool has_run;
         uint64_t destination_done_ns[CHECKER_TO_MAX]; /* 0: not told */
         /* the terminal event */
         enum job_state end;

@@ -376,7 +376,9 @@ void device_info(const struct device *device, struct endpoint_info *ret_info)
             .multi_conn = config->multi_conn,
             .absent = device->absent,
             .resizable = config->resizable};
-        snprintf(ret_info->identity.key, sizeof ret_info->identity.key, "sim:%u", device->index);
+        /* as with files: what is to be created has another identity than what exists */
+        snprintf(ret_info->identity.key, sizeof ret_info->identity.key, "%s:%u",
+            device->absent ? "new" : "sim", device->index);
 }
 
 void device_init(

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,6 +59,7 @@ static void finish(struct endpoint_sim *ep, struct io_req *req, int status, bool
         if (op->op == IO_RESIZE && status == 0) {
                 ep->endpoint.info.size_bytes = op->device->size_bytes;
                 ep->endpoint.info.absent = false;
+                snprintf(ep->endpoint.info.identity.key, IO_KEY_MAX_BYTES, "sim:%u", op->device->index);
         }
         if (op->op == IO_EXTENTS && status == 0) {
                 memcpy(req->extents, op->extents, op->n_extents * sizeof *op->extents);
@@ -230,7 +232,8 @@ static void endpoint_sim_kill(struct endpoint *endpoint)
         if (endpoint->dead || ep->closing)
                 return;
         endpoint->dead = true;
-        world_event_start(world, &ep->lose_event, world_below(world, MS_NS));
+        /* often at once: before messages that are on their way */
+        world_event_start(world, &ep->lose_event, world_below(world, 2) ? 0 : world_below(world, MS_NS));
 }
 
 static const struct endpoint_ops network_ops = {

@@ -77,7 +77,8 @@ static void submit(struct scenario_job *job)
 {
         struct scenario *s = job->scenario;
         const struct wish *wish = &job->wish;
-        struct copy_spec *spec = copy_spec_new(wish->n_to, (wish->n_to + 1) * DEVICE_NAME_MAX_BYTES);
+        struct copy_spec *spec =
+            copy_spec_new(wish->n_to, (wish->n_to + 1) * DEVICE_NAME_MAX_BYTES + wish->names_bytes);
 
         assert(spec != NULL);
         spec->operation = wish->operation;
@@ -97,6 +98,8 @@ static void submit(struct scenario_job *job)
                 job->check->from = check_region_of(s, &wish->from, job->check->length_bytes, false);
         for (unsigned i = 0; i < wish->n_to; i++)
                 job->check->to[i] = check_region_of(s, &wish->to[i], job->check->length_bytes, true);
+        for (unsigned i = 0; i < wish->n_to; i++)
+                job->check->opens[i] = &s->devices[wish->to[i].device];
         if (wish->operation == COPY_OPERATION_COPY && job->check->from.device == NULL)
                 for (unsigned i = 0; i < wish->n_to; i++)
                         job->check->to[i].device = NULL;
@@ -247,7 +250,6 @@ static void on_opened(
         struct scenario_handle *it = (struct scenario_handle *)open;
 
         it->handle = handle;
-        it->scenario->checker.handles_open = true;
         if (handle == 0 || strcmp(name, it->scenario->devices[it->device].name) != 0)
                 world_fail(&it->scenario->world, "handle %" PRIu64 " is of %s", handle, name);
 }
@@ -265,6 +267,7 @@ void scenario_open_handle(struct scenario *s, unsigned client, unsigned device, 
         struct scenario_handle *it = &s->handles[s->n_handles++];
 
         assert(s->n_handles <= SCENARIO_HANDLES_MAX);
+        s->checker.handles_open = true;
         *it = (struct scenario_handle){.open = {.on_opened = on_opened, .on_refused = on_open_refused},
             .scenario = s,
             .client = client,

@@ -33,6 +33,7 @@ struct wish { /* a job that is to be submitted */
         bool expect_accepted;
         bool expect_completed; /* unless it is cancelled */
         bool by_handle;        /* where the client has one */
+        size_t names_bytes;    /* more of its spec than it uses */
 };
 
 struct scenario_job {

@@ -24,6 +24,14 @@ copied() {
 }
 copied "unix:$tmp/second.sock"
 
+# Ports do not wrap.
+status=0
+timeout 10 kcopyd --listen tcp:127.0.0.1:$((65536 + port)) --plaintext --state "$tmp/state" >"$out" 2>"$errs" </dev/null || status=$?
+[ $status != 0 ] && [ $status != 124 ] || fail "a port above 65535 was taken"
+grep -q "at most 65535" "$errs" || fail "the message: $(cat "$errs")"
+ctl --server tcp:127.0.0.1:$((65536 + port)) info
+[ $status != 0 ] || fail "a port above 65535 was found"
+
 # The folder of a socket is not made.
 status=0
 timeout 10 kcopyd --listen "unix:$tmp/nosuch/sock" --state "$tmp/state" >"$out" 2>"$errs" </dev/null || status=$?

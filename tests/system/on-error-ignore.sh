@@ -20,3 +20,7 @@ expect '.state == "failed"' '.write_err == [0]' 'd(0).error.sector == 0' 'd(0).e
 same_bytes "$tmp/src" "$tmp/b"
 # The last two megabytes were written after the first failure; between the faults nothing is missing.
 same_bytes "$tmp/src" "$tmp/a" 1048576 3145728 3145728
+# What is told of it beforehand does not promise more.
+jq -es 'any(.[]; .event == "destination" and .index == 0 and .durable)' "$out" >/dev/null &&
+        fail "the failed destination was called durable: $(grep '"destination"' "$out")"
+exit 0

@@ -56,7 +56,7 @@ static inline int on_entry(const char *path, const struct stat *st, int type, st
 static inline void lane_init_loop(struct lane *lane)
 {
         memset(lane, 0, sizeof(*lane));
-        snprintf(lane->dir, sizeof(lane->dir), "/tmp/kcopy-test-XXXXXX");
+        snprintf(lane->dir, sizeof(lane->dir), "/var/tmp/kcopy-test-XXXXXX");
         assert_non_null(mkdtemp(lane->dir));
         assert_int_equal(uv_loop_init(&lane->loop), 0);
         assert_int_equal(kc_actor_uv_init(&lane->actor, &lane->loop, 1), 0);

@@ -308,7 +308,7 @@ static enum provider_local_io uring = PROVIDER_LOCAL_URING, threads = PROVIDER_L
 /* Can loop devices be made here at all? */
 static int check_loop(char *why, size_t why_bytes)
 {
-        char path[] = "/tmp/kcopy-test-XXXXXX";
+        char path[] = "/var/tmp/kcopy-test-XXXXXX";
         struct loop_device loop;
         int fd, rc;
 

@@ -369,7 +369,7 @@ static void a_device_that_cannot_discard_is_not_asked_to(void **state)
 /* A mount namespace whose mounts nobody else sees, and a loop device. */
 static const char *check_rights(void)
 {
-        char path[] = "/tmp/kcopy-test-XXXXXX";
+        char path[] = "/var/tmp/kcopy-test-XXXXXX";
         struct loop_device loop;
         int fd, rc;
 

@@ -327,7 +327,7 @@ static void a_flush_of_a_created_file_syncs_its_directory_once(void **state)
         struct file_found found = found_kind(IO_KIND_FILE);
         struct waited_req waited;
         struct script script;
-        char dir[] = "/tmp/kcopy-test-XXXXXX";
+        char dir[] = "/var/tmp/kcopy-test-XXXXXX";
 
         close(found.fd);
         found.fd = -1;

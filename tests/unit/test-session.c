@@ -141,6 +141,16 @@ static void few_jobs(struct rpc_config *config)
         config->jobs_max = 10;
 }
 
+static void few_bytes_of_jobs(struct rpc_config *config)
+{
+        config->jobs_max_bytes = 9001; /* ten of the fake engine's */
+}
+
+static int setup_few_bytes_of_jobs(void **state)
+{
+        return setup_with(state, few_bytes_of_jobs);
+}
+
 static int setup_few_jobs(void **state)
 {
         return setup_with(state, few_jobs);
@@ -154,9 +164,8 @@ static int setup_few_jobs_narrow(void **state)
         return 0;
 }
 
-static void a_client_with_all_its_jobs_queued_is_not_read_from(void **state)
+static void ten_jobs_are_read_at_a_time(struct fixture *f)
 {
-        struct fixture *f = *state;
 
         hello(f, &f->peer);
         for (unsigned i = 0; i < 30; i++)
@@ -172,6 +181,16 @@ static void a_client_with_all_its_jobs_queued_is_not_read_from(void **state)
                 fake_accept_all(f->engine);
         }
         fake_complete_all(f->engine);
+}
+
+static void a_client_with_all_its_jobs_queued_is_not_read_from(void **state)
+{
+        ten_jobs_are_read_at_a_time(*state);
+}
+
+static void a_client_whose_jobs_take_all_their_memory_is_not_read_from(void **state)
+{
+        ten_jobs_are_read_at_a_time(*state);
 }
 
 static void terminal_events_keep_their_slots_until_they_are_written(void **state)
@@ -369,6 +388,7 @@ int main(void)
             TEST(a_batch_is_answered_at_once_and_completes_in_few_frames, setup),
             TEST(a_batch_of_refusals_fits_one_frame, setup),
             TEST(a_client_with_all_its_jobs_queued_is_not_read_from, setup_few_jobs),
+            TEST(a_client_whose_jobs_take_all_their_memory_is_not_read_from, setup_few_bytes_of_jobs),
             TEST(terminal_events_keep_their_slots_until_they_are_written, setup_few_jobs_narrow),
             TEST(a_peer_beyond_its_ceiling_is_cut_off, setup_low_ceiling),
             TEST(a_peer_that_only_does_not_read_is_not_cut_off, setup_low_ceiling),

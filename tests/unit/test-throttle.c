@@ -119,29 +119,6 @@ static void test_a_clock_that_stands_or_goes_back_gives_nothing(void **state)
         assert_int_equal(throttle_wait_ns(&throttle, 11 * S_NS), 0);
 }
 
-static void test_a_new_rate_holds_from_now_on(void **state)
-{
-        struct throttle throttle;
-
-        throttle_init(&throttle, 1000, 1, 0);
-        throttle_take(&throttle, 100 + 1999);      /* 2 s at this rate, less a byte */
-        throttle_set_rate(&throttle, 10000, S_NS); /* one is over: 1,000 bytes are left */
-        assert_int_equal(throttle_wait_ns(&throttle, S_NS), S_NS / 10);
-
-        throttle_set_rate(&throttle, 0, S_NS);
-        assert_int_equal(throttle_wait_ns(&throttle, S_NS), 0);
-
-        throttle_set_rate(&throttle, 500, 2 * S_NS); /* begins with a full bucket, not with old debts */
-        assert_int_equal(throttle_wait_ns(&throttle, 2 * S_NS), 0);
-        throttle_take(&throttle, 50);
-        assert_int_equal(throttle_wait_ns(&throttle, 2 * S_NS), S_NS / 500);
-
-        throttle_init(&throttle, 1000000, 1, 0);
-        throttle_set_rate(&throttle, 1000, 0); /* what was saved shrinks to the new burst */
-        throttle_take(&throttle, 100);
-        assert_true(throttle_wait_ns(&throttle, 0) > 0);
-}
-
 static void test_extreme_numbers_do_not_overflow(void **state)
 {
         struct throttle throttle;
@@ -169,7 +146,6 @@ int main(void)
             cmocka_unit_test(test_a_chunk_larger_than_the_burst_passes_and_is_paid_for),
             cmocka_unit_test(test_idle_time_is_saved_up_to_the_burst_only),
             cmocka_unit_test(test_a_clock_that_stands_or_goes_back_gives_nothing),
-            cmocka_unit_test(test_a_new_rate_holds_from_now_on),
             cmocka_unit_test(test_extreme_numbers_do_not_overflow),
         };
 
