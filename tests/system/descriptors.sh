@@ -10,7 +10,7 @@ random_file "$tmp/src" 1M
 start_kcopyd
 copies=()
 for i in $(seq 80); do
-        start_copy --rate 1048576 "$tmp/src#0+1024" "$tmp/dst$i"
+        start_copy --pages 256 --rate 1048576 "$tmp/src#0+1024" "$tmp/dst$i"
         copies+=("$copy_pid:$tmp/dst$i")
 done
 for one in "${copies[@]}"; do
