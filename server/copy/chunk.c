@@ -318,13 +318,8 @@ void chunk_stop(struct chunk *chunk)
                 chunk_decide_rest(chunk, -ECANCELED, KC_CLASS_CANCELLED);
                 return;
         }
-        if (chunk->reading) {
-                struct leg_endpoint *from = chunk->step == CHUNK_MERGE_READ
-                                                ? chunk_destination(&chunk->writes[0])
-                                                : &chunk->leg->endpoints[0];
-
-                endpoint_withdraw(from->endpoint, &chunk->read_req);
-        }
+        if (chunk->reading)
+                endpoint_withdraw(chunk_read_endpoint(chunk)->endpoint, &chunk->read_req);
         for (unsigned i = 0; i < chunk->n_writes; i++)
                 if (chunk->writes[i].in_flight)
                         endpoint_withdraw(

@@ -100,6 +100,13 @@ static inline struct leg_endpoint *chunk_destination(const struct chunk_write *w
         return &w->chunk->leg->endpoints[1 + w->destination];
 }
 
+/* Where its read goes: the source, or the destination whose last block a tail is merged with. */
+static inline struct leg_endpoint *chunk_read_endpoint(const struct chunk *chunk)
+{
+        return chunk->step == CHUNK_MERGE_READ ? chunk_destination(&chunk->writes[0])
+                                               : &chunk->leg->endpoints[0];
+}
+
 static inline uint64_t chunk_now_ns(const struct chunk *chunk)
 {
         return kc_actor_now_ns(chunk->leg->lane->actor);

@@ -10,12 +10,6 @@
 #define LOOK_AGAIN_NS 10000000ull
 #define LOOK_MAX_NS 1000000000ull
 
-static struct leg_endpoint *read_endpoint(struct chunk *chunk)
-{
-        return chunk->step == CHUNK_MERGE_READ ? chunk_destination(&chunk->writes[0])
-                                               : &chunk->leg->endpoints[0];
-}
-
 static void move_deadline(
     const struct chunk *chunk, const struct leg_endpoint *le, const struct io_req *req, uint64_t *deadline_ns)
 {
@@ -42,7 +36,7 @@ uint64_t chunk_check_deadline(struct chunk *chunk, uint64_t now)
 
         if (chunk->reading && chunk->n_undecided > 0) {
                 at = check_request(
-                    chunk, read_endpoint(chunk), &chunk->read_req, &chunk->read_deadline_ns, now);
+                    chunk, chunk_read_endpoint(chunk), &chunk->read_req, &chunk->read_deadline_ns, now);
                 if (at > 0)
                         next = at;
                 else if (chunk->step == CHUNK_MERGE_READ)
@@ -109,8 +103,8 @@ uint64_t chunk_check_settled(struct chunk *chunk, uint64_t now)
 
         if (chunk_in_flight(chunk)) {
                 if (chunk->reading)
-                        next = give_up(
-                            chunk, read_endpoint(chunk), &chunk->read_req, &chunk->read_deadline_ns, now);
+                        next = give_up(chunk, chunk_read_endpoint(chunk), &chunk->read_req,
+                            &chunk->read_deadline_ns, now);
                 for (unsigned i = 0; i < chunk->n_writes; i++) {
                         struct chunk_write *w = &chunk->writes[i];
 

@@ -1,6 +1,6 @@
 /* Deficit round robin in bytes, in three levels: identity, then priority, then job (DESIGN 3).
  *
- * A lane asks which entry (a job's work on this lane) may start its next chunk. Every level goes round its
+ * A gate asks which entry (a job's requests to one port) may send its next one. Every level goes round its
  * members; a member is served while its deficit lasts and gets its quantum (times its weight: 1 + priority at
  * the priority level, 1 elsewhere) when its turn comes. Only entries that are ready take part; one that is
  * not ready keeps no credit. A request is charged its data bytes, at least FAIR_MIN_CHARGE_BYTES.

@@ -40,7 +40,7 @@ struct span {
         uint64_t next_bytes;             /* the leg's: chunks were cut up to here */
         uint64_t known_bytes;            /* the home lane's: bytes reported or returned */
         bool returned;                   /* the home lane's */
-        bool refused; /* the leg's: could not even begin for want of memory; deal it again */
+        bool refused; /* the leg's: could not even begin for want of memory; it ends the job */
 };
 
 #define CHUNK_PIECES_MAX 16u
@@ -131,7 +131,7 @@ struct leg {
 
 void leg_init(
     struct leg *leg, struct run *run, struct lane *lane, struct share *share, struct leg_endpoint *endpoints);
-/* On the lane: connect to the endpoints and take part in the round. 0 or -ENOMEM. */
+/* On the lane: connect to the endpoints. 0 or -ENOMEM. */
 int leg_open(struct leg *leg);
 /* On the home lane. */
 void leg_deal(struct leg *leg, struct span *span);

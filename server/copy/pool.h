@@ -8,7 +8,7 @@
  * lanes to make progress in turn.
  *
  * struct bank: owns the mapping; thread: control. struct pool: borrows slabs; thread: its lane. Slabs travel
- * between the two as plain values in messages (port and bank logic in pages.c); these two are pure. */
+ * between the two as plain values in messages (share.c and client.c send them); these two are pure. */
 #ifndef COPY_POOL_H
 #define COPY_POOL_H
 

@@ -6,7 +6,7 @@
  * (≥ 1.25 ×) it doubles; when it does not, twice running, it steps back and holds. Every WINDOW_PROBE_ROUNDS
  * rounds it tries again, in turn upwards and downwards: half the window is kept if it costs less than 1/20 of
  * the rate, so that noise and better times do not leave it too deep for good. The first window's worth after
- * a change is not measured. Never above WINDOW_MAX; the caller caps it by what memory allows.
+ * a change is not measured. Never above WINDOW_MAX; a chunk that finds no pages waits, whatever the window.
  * Pure; the clock is handed in. */
 #ifndef COPY_WINDOW_H
 #define COPY_WINDOW_H

@@ -346,6 +346,7 @@ const struct sim_case sim_cases[] = {
     {"validate-only-touches-nothing", case_validate_only_touches_nothing, 50},
     {"identities-share-source", case_identities_share_source, 20},
     {"identities-share-destination", case_identities_share_destination, 20},
+    {"held-requests-are-cancelled", case_held_requests_are_cancelled, 20},
     {"priorities-share", case_priorities_share, 20},
     {"waiting-behind-silence-times-out", case_waiting_behind_silence_times_out, 24},
     {"busy-device-times-nobody-out", case_busy_device_times_nobody_out, 12},

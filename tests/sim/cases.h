@@ -48,6 +48,7 @@ struct scenario *case_validate_only_touches_nothing(uint64_t seed, bool verbose)
 struct scenario *case_identities_share_source(uint64_t seed, bool verbose);
 struct scenario *case_identities_share_destination(uint64_t seed, bool verbose);
 struct scenario *case_priorities_share(uint64_t seed, bool verbose);
+struct scenario *case_held_requests_are_cancelled(uint64_t seed, bool verbose);
 struct scenario *case_waiting_behind_silence_times_out(uint64_t seed, bool verbose);
 struct scenario *case_busy_device_times_nobody_out(uint64_t seed, bool verbose);
 struct scenario *case_lost_answers_among_others_time_out(uint64_t seed, bool verbose);

@@ -18,10 +18,12 @@ static unsigned others_percent(const struct device *device, enum io_op op, const
         return (unsigned)((sum - JOB_BYTES) * 100 / JOB_BYTES);
 }
 
-/* n_jobs + 1 jobs of equal length; the last one is `client`'s, with `priority`. The device `slow` limits. */
-static struct scenario_job *last_of_many(
-    struct scenario *s, unsigned n_jobs, unsigned client, unsigned priority, unsigned slow)
+/* n_jobs + 1 jobs of equal length; the last one is `client`'s, with `priority`. The device `slow` limits.
+ * Until the last one has ended, it has done at most so much of the others'. */
+static struct scenario *last_of_many(uint64_t seed, bool verbose, unsigned n_jobs, unsigned client,
+    unsigned priority, unsigned slow, unsigned most_percent)
 {
+        struct scenario *s = scenario_new(seed, 2, verbose);
         struct device_config config = case_device(18 * MIB);
         struct scenario_job *job = NULL;
 
@@ -46,45 +48,63 @@ static struct scenario_job *last_of_many(
                 job = scenario_submit(s, &wish);
         }
         scenario_run(s, scenario_all_ended, "the copies");
-        return job;
+        if (s->world.failed)
+                return s;
+        case_expect(s, others_percent(&s->devices[slow], slow == 0 ? IO_READ : IO_WRITE, job) < most_percent);
+        scenario_end(s);
+        return s;
 }
 
 /* Eight jobs of one identity and one of another read one slow export: half of it is the one's. */
 struct scenario *case_identities_share_source(uint64_t seed, bool verbose)
 {
-        struct scenario *s = scenario_new(seed, 2, verbose);
-        struct scenario_job *job = last_of_many(s, 8, 1, 0, 0);
-
-        if (s->world.failed)
-                return s;
-        case_expect(s, others_percent(&s->devices[0], IO_READ, job) < 170);
-        scenario_end(s);
-        return s;
+        return last_of_many(seed, verbose, 8, 1, 0, 0, 170);
 }
 
 /* The same where they write to one slow export from different ones. */
 struct scenario *case_identities_share_destination(uint64_t seed, bool verbose)
 {
-        struct scenario *s = scenario_new(seed, 2, verbose);
-        struct scenario_job *job = last_of_many(s, 8, 1, 0, 2);
-
-        if (s->world.failed)
-                return s;
-        case_expect(s, others_percent(&s->devices[2], IO_WRITE, job) < 170);
-        scenario_end(s);
-        return s;
+        return last_of_many(seed, verbose, 8, 1, 0, 2, 170);
 }
 
 /* Of one identity's five jobs the one of priority 7 gets more than the others together (eight times as much
  * where its window allows). */
 struct scenario *case_priorities_share(uint64_t seed, bool verbose)
 {
-        struct scenario *s = scenario_new(seed, 2, verbose);
-        struct scenario_job *job = last_of_many(s, 4, 0, 7, 0);
+        return last_of_many(seed, verbose, 4, 0, 7, 0, 100);
+}
 
+/* ---- a cancelled job does not wait for what has not left */
+
+struct scenario *case_held_requests_are_cancelled(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 2, verbose);
+        struct device_config config = case_device(2 * MIB);
+        struct scenario_job *job;
+        struct wish wish;
+        uint64_t start_ns;
+
+        config.block_max_bytes = 64 << 10;
+        for (unsigned i = 0; i < 3; i++) {
+                config.bytes_per_s = i == 0 ? 64 << 10 : 0; /* a second for each read */
+                scenario_device(s, &config);
+        }
+        scenario_start(s);
+        scenario_client(s, "user", 1024);
+        wish = case_copy(0, 0, 1);
+        start_ns = s->world.now_ns;
+        scenario_submit(s, &wish);
+        wish = case_copy(0, 0, 2);
+        wish.options.priority = 1;
+        job = scenario_submit_later(s, &wish, 100 * MS_NS);
+        world_event_start(&s->world, &job->cancel_event, 200 * MS_NS);
+        scenario_run(s, scenario_all_ended, "both");
         if (s->world.failed)
                 return s;
-        case_expect(s, others_percent(&s->devices[0], IO_READ, job) < 100);
+        case_expect(s, job->check->end == JOB_CANCELLED);
+        case_expect(s, job->check->end_ns < start_ns + 300 * MS_NS);
+        case_expect(s, job->check->source_error.code == 0);
+        case_expect(s, s->devices[2].n_ops == 0);
         scenario_end(s);
         return s;
 }

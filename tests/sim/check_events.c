@@ -193,6 +193,8 @@ static void destination_done(struct checker *checker, struct check_job *job, con
                 fail_job(checker, job, "DestinationDone twice or of none", event->index);
                 return;
         }
+        if (event->destination->durable && event->destination->error.error.code != 0)
+                fail_job(checker, job, "DestinationDone says durable, with an error", event->index);
         job->destination_done_ns[event->index] = checker->world->now_ns;
         world_say(checker->world, "job %u destination %u done", job->index, event->index);
 }

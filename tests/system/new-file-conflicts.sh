@@ -34,14 +34,21 @@ for alias in "$tmp/./new" "$tmp/hard"; do
         rm -f "$tmp/hard"
 done
 
-# Both named when there is no such file yet: the second finds it made by the first.
+# Opened by two jobs when there was no such file yet: the second finds it made by the first, and is opened again.
 rm -f "$tmp/new"
-start_copy --rate 4194304 "$tmp/one" "$tmp/new"
+start_copy --rate 4194304 "$tmp/one" "$tmp/held"
+holder=$copy_pid
+must_wait_for 20 some_job '.state == "running"'
+start_copy "$tmp/one" "$tmp/held" "$tmp/new"
 first=$copy_pid
+must_wait_for 20 some_job '.state == "waiting"'
+[ ! -e "$tmp/new" ] || fail "the file was made before its job's turn had come"
 copy "$tmp/two" "$tmp/./new"
 expect_done
+wait "$holder" || fail "the holder failed"
 wait "$first" || fail "the first one failed"
-cmp -s "$tmp/one" "$tmp/new" || cmp -s "$tmp/two" "$tmp/new" || fail "the file is a mixture"
+same_bytes "$tmp/two" "$tmp/new"
+same_bytes "$tmp/one" "$tmp/held"
 
 # Onto itself.
 create
