@@ -264,14 +264,17 @@ static struct job *next_runnable(struct engine_client *client)
         return NULL;
 }
 
+/* Jobs that wait for their locks take no slot, or one region that is long in use would hold up all the
+ * others; there are at most as many of them as slots. */
 void client_start_jobs(struct engine_client *client)
 {
+        unsigned max = client->engine->config.client_running_max;
         struct job *job;
 
-        while (client->n_runs < client->engine->config.client_running_max && (job = next_runnable(client))) {
+        while (client->n_runs < max && client->n_locking < max && (job = next_runnable(client))) {
                 kc_list_del(&job->runnable_node);
                 if (!job->cancel_wanted) /* else its end is on the way */
-                        job_start(job);
+                        job_lock(job);
         }
 }
 

@@ -24,11 +24,12 @@ struct engine_client {
         struct bank bank;
         struct kc_list wants;                           /* shares that wait for a slab */
         unsigned shares_open;                           /* shares whose lane has not given everything back */
-        struct kc_list runnable[COPY_PRIORITY_MAX + 1]; /* jobs that hold their locks and wait for a run */
+        struct kc_list runnable[COPY_PRIORITY_MAX + 1]; /* jobs that wait for a slot, by priority */
         struct kc_list jobs; /* all of them that are not gone, terminal and drained ones excepted */
         struct kc_list handles;
-        unsigned n_jobs; /* not terminal, submissions included */
-        unsigned n_runs; /* runs that exist: slots taken, drained or not */
+        unsigned n_jobs;    /* not terminal, submissions included */
+        unsigned n_runs;    /* runs that exist: slots taken, drained or not */
+        unsigned n_locking; /* jobs that wait for their locks: they start when they have them, slot or not */
         bool closing, closed, cancel, shares_closing;
         struct kc_msg closed_msg;
         bool closed_posted;

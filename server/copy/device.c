@@ -26,13 +26,14 @@ static void notify(struct kc_list *waiters)
         }
 }
 
-static void start_open(struct device *device)
+void device_start_open(struct device *device)
 {
         struct port *port = &device->ports[device->home];
 
         kc_actor_timer_stop(device->engine->control, &device->timer);
         device->blocked_by = NULL;
         device->state = DEVICE_OPENING;
+        device->closed_before = device->engine->n_devices_closed;
         device->n_ports_used++;
         port_open(port);
 }
@@ -47,22 +48,30 @@ static void maybe_free(struct device *device)
         assert(kc_list_empty(&device->open_waiters) && kc_list_empty(&device->close_waiters));
         kc_actor_timer_stop(engine->control, &device->timer);
         kc_list_del(&device->node);
+        if (device->same)
+                device_put(device->same);
         free(device->name);
         free(device);
         engine_check_closed(engine);
+}
+
+static void unblock(struct device *device)
+{
+        kc_list_for_each_safe (pos, &device->engine->devices) {
+                struct device *other = kc_list_entry(pos, struct device, node);
+
+                if (other->blocked_by == device)
+                        device_start_open(other);
+        }
 }
 
 /* Every port is closed: whoever waited for that goes on. */
 static void device_closed(struct device *device)
 {
         device->state = DEVICE_CLOSED;
+        device->engine->n_devices_closed++;
         device_pin(device); /* the waiters' locks may be all that keeps it */
-        kc_list_for_each_safe (pos, &device->engine->devices) {
-                struct device *other = kc_list_entry(pos, struct device, node);
-
-                if (other->blocked_by == device)
-                        start_open(other);
-        }
+        unblock(device);
         notify(&device->close_waiters);
         device_unpin(device);
 }
@@ -83,7 +92,7 @@ static void on_timer(struct kc_timer *timer)
         struct device *device = kc_container_of(timer, struct device, timer);
 
         if (device->state == DEVICE_BLOCKED)
-                start_open(device);
+                device_start_open(device);
         else if (device->users == 0)
                 close_ports(device);
 }
@@ -127,6 +136,15 @@ static struct device *find_closing(struct engine *engine, const char *name)
         return NULL;
 }
 
+void device_block(struct device *device, struct device *by)
+{
+        struct kc_actor *control = device->engine->control;
+
+        device->state = DEVICE_BLOCKED;
+        device->blocked_by = by;
+        kc_actor_timer_start(control, &device->timer, kc_actor_now_ns(control) + BLOCKED_NS);
+}
+
 /* An export that admits one connection would keep a writer waiting for an idle reader's. */
 static void close_idle_reader(struct engine *engine, const char *name)
 {
@@ -143,7 +161,7 @@ static void close_idle_reader(struct engine *engine, const char *name)
 
 struct device *device_get(struct engine *engine, const char *name, enum io_access access, unsigned lane)
 {
-        struct device *device = find(engine, name, access);
+        struct device *device = find(engine, name, access), *closing;
 
         if (device)
                 return device_ref(device);
@@ -159,6 +177,7 @@ struct device *device_get(struct engine *engine, const char *name, enum io_acces
         device->access = access;
         device->users = 1;
         device->home = lane;
+        device->patience_ns = kc_actor_now_ns(engine->control) + engine->config.open_timeout_ns;
         kc_list_init(&device->open_waiters);
         kc_list_init(&device->close_waiters);
         kc_timer_init(&device->timer, on_timer);
@@ -174,15 +193,12 @@ struct device *device_get(struct engine *engine, const char *name, enum io_acces
         }
         if (access & IO_ACCESS_WRITE)
                 close_idle_reader(engine, name);
-        device->blocked_by = find_closing(engine, name);
+        closing = find_closing(engine, name);
         kc_list_push(&engine->devices, &device->node);
-        if (device->blocked_by) {
-                device->state = DEVICE_BLOCKED;
-                kc_actor_timer_start(
-                    engine->control, &device->timer, kc_actor_now_ns(engine->control) + BLOCKED_NS);
-        } else {
-                start_open(device);
-        }
+        if (closing)
+                device_block(device, closing);
+        else
+                device_start_open(device);
         return device;
 }
 
@@ -267,46 +283,6 @@ void device_unstuck(struct device *device)
         device->n_stuck--;
 }
 
-/* ---- files that come into being: a job that creates one holds its locks under the name that it had before
- */
-
-static void take_key_of(struct device *device, const struct device *creator)
-{
-        memcpy(device->born_key, device->info.identity.key, sizeof device->born_key);
-        memcpy(device->info.identity.key, creator->info.identity.key, sizeof device->info.identity.key);
-}
-
-/* Called before anybody has seen its info. */
-static void find_creator(struct device *device)
-{
-        kc_list_for_each (pos, &device->engine->devices) {
-                const struct device *other = kc_list_entry(pos, struct device, node);
-
-                if (other != device && other->born_key[0] != '\0' &&
-                    strcmp(other->born_key, device->info.identity.key) == 0) {
-                        take_key_of(device, other);
-                        return;
-                }
-        }
-}
-
-int device_created(struct device *device, const char *key)
-{
-        if (device->born_key[0] != '\0')
-                return 0;
-        snprintf(device->born_key, sizeof device->born_key, "%s", key);
-        kc_list_for_each (pos, &device->engine->devices) {
-                struct device *other = kc_list_entry(pos, struct device, node);
-
-                if (other == device || !device_opened(other) || strcmp(other->info.identity.key, key) != 0)
-                        continue;
-                if (other->pins > 0) /* locked by its old name, and maybe at work */
-                        return -EBUSY;
-                take_key_of(other, device);
-        }
-        return 0;
-}
-
 void device_close_idle(struct device *device)
 {
         if (device->users == 0 && device->state == DEVICE_OPEN) {
@@ -347,15 +323,21 @@ void device_on_port_opened(struct kc_actor *actor, struct kc_msg *msg)
                         engine_try_helpers(device->engine);
                 return;
         }
-        device->status = port->status;
-        device->error = port->error;
         device->info = port->info;
+        if (port->status == -EBUSY && device_find_holder(device, port->busy_number)) {
+                if (!device->same)
+                        return;
+        } else {
+                device->status = port->status;
+                device->error = port->error;
+        }
         if (port->status == 0)
-                find_creator(device);
+                device_find_creator(device);
         device->state = port->status < 0 ? DEVICE_FAILED : DEVICE_OPEN;
         if (port->status < 0)
                 device->retired = true;
         device->users++; /* waiters may let go of it */
+        unblock(device);
         notify(&device->open_waiters);
         device_put(device);
 }
@@ -370,13 +352,21 @@ void device_on_port_closed(struct kc_actor *actor, struct kc_msg *msg)
                 device_closed(device);
 }
 
-/* Everybody who has written through this record is concerned (job_on_run_done looks); nobody new may be. */
+/* Everybody who has written to the device is concerned (job_on_run_done looks), by whatever name; nobody new
+ * may be. */
 void device_on_flush_failed(struct kc_actor *actor, struct kc_msg *msg)
 {
         struct port *port = kc_container_of(msg, struct port, flush_failed_msg);
         struct device *device = port->device;
 
-        device->flush_status = port->flush_status;
-        device->flush_class = port->flush_class;
-        device_retire(device);
+        kc_list_for_each (pos, &device->engine->devices) {
+                struct device *other = kc_list_entry(pos, struct device, node);
+
+                if (!(other->access & IO_ACCESS_WRITE) || !device_opened(other) ||
+                    strcmp(other->info.identity.key, device->info.identity.key) != 0)
+                        continue;
+                other->flush_status = port->flush_status;
+                other->flush_class = port->flush_class;
+                device_retire(other);
+        }
 }

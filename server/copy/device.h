@@ -46,7 +46,10 @@ struct device {
         int flush_status; /* a flush failed: what its users wrote is in doubt */
         enum kc_class flush_class;
         struct kc_list open_waiters, close_waiters;
-        struct device *blocked_by; /* the same device is still closing */
+        struct device *blocked_by; /* the same device is still closing, or perhaps about to be open */
+        uint64_t patience_ns;      /* until when it may be so again */
+        uint64_t closed_before;    /* engine->n_devices_closed when the open was sent */
+        struct device *same;       /* referenced: a block device that is open already under another name */
         struct kc_timer timer;     /* idle, or patience with blocked_by */
         bool extra_failed;         /* another connection was refused once: not asked for again */
         unsigned n_ports_used;     /* not PORT_CLOSED */
@@ -64,6 +67,9 @@ void device_unpin(struct device *device);
 /* Whether the open has ended, either way (status tells); otherwise on_device is called when it has. */
 bool device_opened(const struct device *device);
 void device_wait_open(struct device *device, struct device_waiter *waiter);
+/* Called with a reference to one that is opened: the record to use instead, with the reference. A block
+ * device is opened for writing once (O_EXCL), whatever names it has. */
+struct device *device_actual(struct device *device);
 /* A waiter changed its mind. */
 void device_unwait(struct device_waiter *waiter);
 /* Whether it closes as soon as nobody uses it. */
@@ -83,6 +89,17 @@ void device_unstuck(struct device *device);
 void device_want_port(struct device *device, unsigned lane);
 /* The engine is closing: do not linger. */
 void device_close_idle(struct device *device);
+
+/* device.c and device_same.c */
+void device_start_open(struct device *device);
+/* Open it when `by` has opened or closed, or when patience ends. */
+void device_block(struct device *device, struct device *by);
+/* Called when it has opened, before anybody has seen its info: a file that was created under another record.
+ */
+void device_find_creator(struct device *device);
+/* It is busy: find the record that has block device `number` open for writing, and use that, or wait for it
+ * to open or close. False: somebody else has it. */
+bool device_find_holder(struct device *device, uint64_t number);
 
 /* From port.c, on control. */
 void device_on_port_opened(struct kc_actor *actor, struct kc_msg *msg);

@@ -30,7 +30,8 @@ struct engine {
         uint32_t pages_granted;
         unsigned n_clients, n_running, n_waiting, n_history, n_resolving;
         size_t history_bytes;
-        unsigned next_lane; /* where the next device's home will be */
+        uint64_t n_devices_closed; /* ever */
+        unsigned next_lane;        /* where the next device's home will be */
         struct kc_timer history_timer;
 
         bool closing, closed;

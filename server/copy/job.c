@@ -57,13 +57,13 @@ const char *job_reason(const struct job *job, char *buf, size_t buf_bytes)
         case JOB_WAITING:
                 if (job->on_let_go)
                         snprintf(buf, buf_bytes, "closing its devices");
-                else if (!job->locked)
-                        snprintf(buf, buf_bytes, "opening its devices again");
-                else if (!job->locks.held)
+                else if (job->locked)
                         snprintf(buf, buf_bytes, "its regions are in use by job %llu",
                             (unsigned long long)job->locks.blocker_id);
-                else
+                else if (!kc_list_empty(&job->runnable_node))
                         snprintf(buf, buf_bytes, "%u jobs of this client are running", job->client->n_runs);
+                else
+                        snprintf(buf, buf_bytes, "opening its devices again");
                 break;
         case JOB_RUNNING:
                 if (job->stall)
@@ -152,18 +152,21 @@ void job_refuse_with(struct job *job, const char *field, int code, enum kc_class
         job_refuse(job, &refusal);
 }
 
-static void queue(struct job *job)
-{
-        kc_list_push(&job->client->runnable[job->spec->options.priority], &job->runnable_node);
-        client_start_jobs(job->client);
-}
+/* ---- its turn: a slot of the client first, then the locks, so that nobody waits for a job that does not run
+ */
 
 static void on_locks_granted(struct lock_set *set)
 {
-        queue(kc_container_of(set, struct job, locks));
+        struct job *job = kc_container_of(set, struct job, locks);
+
+        job->locking = false;
+        job->client->n_locking--;
+        if (!job->cancel_wanted) /* else its end is on the way */
+                job_start(job);
+        client_start_jobs(job->client);
 }
 
-static void lock(struct job *job)
+void job_lock(struct job *job)
 {
         struct lock_range *range = job->ranges;
 
@@ -188,10 +191,19 @@ static void lock(struct job *job)
             .n_ranges = (unsigned)(range - job->ranges),
         };
         job->locked = true;
-        if (locks_request(job->engine->locks, &job->locks))
-                queue(job);
-        else
+        if (locks_request(job->engine->locks, &job->locks)) {
+                job_start(job);
+        } else {
+                job->locking = true;
+                job->client->n_locking++;
                 job_emit_state(job);
+        }
+}
+
+static void queue(struct job *job)
+{
+        kc_list_push(&job->client->runnable[job->spec->options.priority], &job->runnable_node);
+        client_start_jobs(job->client);
 }
 
 static int keep_record(struct job *job)
@@ -251,7 +263,7 @@ void job_accept(struct job *job, const struct job_plan *plan)
                 job->submission = NULL;
                 submission->on_accepted(submission, job->id, job->length_bytes);
         }
-        lock(job);
+        queue(job);
 }
 
 static void on_submit(struct kc_actor *actor, struct kc_msg *msg)

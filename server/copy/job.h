@@ -1,7 +1,7 @@
 /* A job, on the control loop: from its submission to an hour after its terminal event.
  *
  *   submission: resolving (devices open) → validated → accepted, or refused and gone
- *   waiting:    for its locks, then for one of its client's slots
+ *   waiting:    for one of its client's slots, then for its locks
  *   running:    a run (run.h) carries it out on its home lane
  *   terminal:   completed, failed, cancelled: exactly one completion; what is unanswered may still drain
  *
@@ -57,7 +57,8 @@ struct job {
         bool cancel_wanted, cancel_posted, cancel_obeyed;
         bool restarted;
         bool run_done, run_drained;
-        bool locked; /* holds or awaits its locks */
+        bool locked;  /* holds or awaits its locks */
+        bool locking; /* awaits them: counted in n_locking */
         struct device_waiter close_waiter;
         struct kc_timer close_timer;
         unsigned closing_device;            /* while it lets go of its devices: the next one */
@@ -81,6 +82,8 @@ static inline unsigned job_n_ends(const struct job *job)
 
 /* Begin a submission: engine_submit's work. */
 int job_submit(struct engine_client *client, struct copy_spec *spec, struct engine_submission *submission);
+/* It has a slot: take its locks, now or when they are granted, and start. */
+void job_lock(struct job *job);
 /* Its turn has come: make a run of it. */
 void job_start(struct job *job);
 /* Ask for its end; harmless when it is terminal. Nothing happens inside the call. */

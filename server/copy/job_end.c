@@ -16,6 +16,9 @@ void job_release_locks(struct job *job)
         if (!job->locked)
                 return;
         job->locked = false;
+        if (job->locking)
+                job->client->n_locking--;
+        job->locking = false;
         locks_release(job->engine->locks, &job->locks);
         for (unsigned i = 0; i < job_n_ends(job); i++) {
                 if (job->ends[i].pinned)

@@ -94,6 +94,8 @@ static void validate(struct job *job)
         for (unsigned i = 0; i < job_n_ends(job); i++) {
                 const struct device *device = job->ends[i].device;
 
+                if (device)
+                        device = job->ends[i].device = device_actual(job->ends[i].device);
                 if (device && device->status < 0) {
                         if (i == 0)
                                 snprintf(refusal.field, sizeof refusal.field, "from.name");

@@ -48,7 +48,7 @@ static void refuse_with(struct opening *opening, int code, enum kc_class class, 
 static void opened(struct opening *opening)
 {
         struct engine_client *client = opening->client;
-        struct device *device = opening->device;
+        struct device *device = opening->device = device_actual(opening->device);
         struct engine_open *open = opening->open;
         struct handle *handle;
 

@@ -76,6 +76,7 @@ static void on_open(struct io_open *open)
         port->opening = false;
         port->status = open->status;
         port->error = open->error;
+        port->busy_number = open->busy_number;
         if (open->status == 0) {
                 port->endpoint = open->endpoint;
                 port->info = open->endpoint->info;
@@ -99,6 +100,7 @@ static void on_open_msg(struct kc_actor *actor, struct kc_msg *msg)
         port->open.access = port->access;
         port->open.may_create = port->may_create;
         port->open.extra = port->extra;
+        port->open.busy_number = 0;
         port->open.on_open = on_open;
         port->lane->provider->ops->open(port->lane->provider, &port->open);
 }

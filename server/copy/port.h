@@ -32,6 +32,7 @@ struct port {
         bool may_create, extra;
         int status; /* of the open */
         struct kc_error error;
+        uint64_t busy_number;
         struct endpoint_info info;
         struct endpoint *endpoint; /* the lane's; control hands it to remote endpoints as an opaque address */
 

@@ -102,6 +102,7 @@ struct io_identity {
         char
             key[IO_KEY_MAX_BYTES]; /* long names end in a digest; empty: shares nothing with anyone (null:) */
         uint64_t base_bytes;
+        uint64_t number; /* of a block device: its own, whatever lies below; else 0 */
 };
 
 struct endpoint_info {
@@ -249,6 +250,7 @@ struct io_open {
         int status;                /* 0 or negative errno */
         struct endpoint *endpoint; /* the caller's from here on, to be closed */
         struct kc_error error;     /* subject, reason, remedy */
+        uint64_t busy_number;      /* -EBUSY: the block device that somebody has, as in io_identity; or 0 */
 
         /* the provider's between open and on_open */
         void *scratch;

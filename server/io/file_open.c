@@ -88,8 +88,10 @@ static void on_found(struct opening *opening)
                         kc_error_set(&opening->error, status, KC_CLASS_INTERNAL, "open: out of memory");
                 }
         }
-        if (status < 0)
+        if (status < 0) {
                 opening->open->error = opening->error;
+                opening->open->busy_number = opening->found.busy_number;
+        }
         answer(opening, status, endpoint);
 }
 

@@ -203,6 +203,8 @@ static int probe_present(
         if (rc < 0)
                 return rc;
         rc = open_device(path_fd, &st, wanted, &found->fd, err);
+        if (rc == -EBUSY)
+                found->busy_number = st.st_rdev;
         if (rc < 0)
                 return rc;
         if (fstat(found->fd, &st) < 0) /* again: an automounter or a FUSE file may know more by now */
@@ -272,6 +274,7 @@ int file_probe(const struct file_wanted *wanted, struct file_found *ret_found, s
         if (path_fd >= 0)
                 close(path_fd);
         if (rc < 0) {
+                ret_found->busy_number = found.busy_number;
                 file_found_done(&found);
                 kc_error_prefix(
                     err, "%s", kc_error_escape(subject, sizeof(subject), wanted->path, strlen(wanted->path)));

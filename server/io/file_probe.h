@@ -24,9 +24,10 @@ struct file_found {
         int dir_fd;                /* of the directory where it will be created; -1 unless absent */
         char *name;                /* in that directory; NULL unless absent */
         struct endpoint_info info; /* keep_idle_ms is the caller's to fill */
+        uint64_t busy_number;      /* not found: the block device that somebody has; or 0 */
 };
 
-/* Returns 0 and *ret_found, or negative errno with `err` filled. */
+/* Returns 0 and *ret_found, or negative errno with `err` filled (-EBUSY: and ret_found->busy_number). */
 int file_probe(const struct file_wanted *wanted, struct file_found *ret_found, struct kc_error *err);
 void file_found_done(struct file_found *found);
 

@@ -143,16 +143,19 @@ static void identity_of_block(int fd, dev_t dev, struct io_identity *ret_identit
 void identity_of_open(int fd, const struct stat *st, struct io_identity *ret_identity)
 {
         memset(ret_identity, 0, sizeof(*ret_identity));
-        if (S_ISBLK(st->st_mode))
+        if (S_ISBLK(st->st_mode)) {
                 identity_of_block(fd, st->st_rdev, ret_identity);
-        else
+                ret_identity->number = st->st_rdev;
+        } else {
                 identity_of_file(st->st_dev, st->st_ino, ret_identity);
+        }
 }
 
 void identity_of_device(dev_t dev, struct io_identity *ret_identity)
 {
         memset(ret_identity, 0, sizeof(*ret_identity));
         identity_of_block(-1, dev, ret_identity);
+        ret_identity->number = dev;
 }
 
 /* FNV-1a, 64 bits. A collision makes two jobs wait for each other, no worse. */

@@ -127,6 +127,55 @@ struct scenario *case_priorities_get_slots_first(uint64_t seed, bool verbose)
         return s;
 }
 
+/* ---- a job that waits for a slot of its client keeps nobody else from its regions, whether it still waits
+ * for the regions as well or not; one that waits for its regions keeps nobody from a slot */
+
+struct scenario *case_slotless_jobs_hold_nothing(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 2, verbose);
+        struct device_config config = case_device(4 * MIB);
+        struct scenario_job *slow, *slotless, *other, *locked_out, *free_of_it;
+        struct wish wish;
+
+        scenario_device(s, &config);
+        scenario_device(s, &config);
+        scenario_device(s, &config);
+        s->devices[1].config.delay_min_ns = SECOND_NS;
+        s->devices[1].config.delay_max_ns = 2 * SECOND_NS;
+        s->config.client_running_max = 1 + (unsigned)(s->world.seed % 2);
+        scenario_start(s);
+        scenario_client(s, "user", 256);
+        scenario_client(s, "other", 256);
+        wish = case_copy(0, 0, 1);
+        wish.from.count_sectors = 2048;
+        wish.expect_completed = true;
+        slow = scenario_submit(s, &wish);
+        scenario_run(s, first_writes, "the slow job's first write");
+        locked_out = NULL;
+        if (s->config.client_running_max > 1)
+                locked_out = scenario_submit(s, &wish); /* the same region */
+        wish = case_copy(0, 0, 2);
+        wish.from.count_sectors = 2048;
+        wish.expect_completed = true;
+        free_of_it = scenario_submit(s, &wish);
+        slotless = scenario_submit(s, &wish);
+        scenario_run_for(s, 10 * MS_NS);
+        wish.client = 1;
+        other = scenario_submit(s, &wish);
+        scenario_run(s, scenario_all_ended, "all jobs");
+        if (s->world.failed)
+                return s;
+        case_expect(s, other->ended_ns < slow->ended_ns);
+        if (locked_out) {
+                case_expect(s, free_of_it->ended_ns < slow->ended_ns);
+                case_expect(s, locked_out->ended_ns > slow->ended_ns);
+        } else {
+                case_expect(s, slotless->ended_ns > slow->ended_ns);
+        }
+        scenario_end(s);
+        return s;
+}
+
 /* ---- a job whose connection is lost before anything was done begins again, with other lanes' help */
 
 static bool second_begins_again(struct scenario *s)

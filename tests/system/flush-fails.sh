@@ -19,6 +19,18 @@ expect '.state == "failed"' '.durable == false' '.write_err == [0]' 'd(0).durabl
 [ "$(grep -c '^flush' "$a_trace")" = 1 ] || fail "a failed flush was sent again"
 same_bytes "$tmp/src" "$tmp/b"
 
+# It concerns everybody who writes to the same export, by whatever name, and whether he has asked for a flush or not.
+start_faulty "$tmp/a"
+faults "$control" "flush 0 0 EIO"
+ln "$sock" "$tmp/second.sock"
+start_copy --durability none --rate 524288 "$tmp/src#0+2048" "nbd+unix:///?socket=$tmp/second.sock#0+2048"
+must_wait_for 20 grep -q '^write 0 ' "$trace"
+copy "$tmp/src#2048+8" "$uri#2048+8"
+expect_status 1
+end_copy "$copy_pid" "$copy_out" "$copy_errs"
+expect_status 1
+expect 'd(0).error.errno == "EIO"' 'd(0).bytes.copied == 0' 'd(0).bytes.indeterminate == 1048576'
+
 # Without durability nobody asks.
 copy --durability none "$tmp/src" "$a"
 expect_done
