@@ -352,6 +352,15 @@ void device_on_port_closed(struct kc_actor *actor, struct kc_msg *msg)
                 device_closed(device);
 }
 
+/* Its jobs will find out; one without users waits for the end of its idle time in vain. */
+void device_on_port_dead(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct device *device = kc_container_of(msg, struct port, dead_msg)->device;
+
+        device_retire(device);
+        device_close_idle(device);
+}
+
 /* Everybody who has written to the device is concerned (job_on_run_done looks), by whatever name; nobody new
  * may be. */
 void device_on_flush_failed(struct kc_actor *actor, struct kc_msg *msg)

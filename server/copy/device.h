@@ -104,6 +104,7 @@ bool device_find_holder(struct device *device, uint64_t number);
 /* From port.c, on control. */
 void device_on_port_opened(struct kc_actor *actor, struct kc_msg *msg);
 void device_on_port_closed(struct kc_actor *actor, struct kc_msg *msg);
+void device_on_port_dead(struct kc_actor *actor, struct kc_msg *msg);
 void device_on_flush_failed(struct kc_actor *actor, struct kc_msg *msg);
 
 #endif

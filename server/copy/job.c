@@ -166,10 +166,39 @@ static void on_locks_granted(struct lock_set *set)
         client_start_jobs(job->client);
 }
 
+/* Once. Handles may have been closed meanwhile; the jobs that use them go on. */
+static void resolve_again(struct job *job)
+{
+        job->restarted = true;
+        for (unsigned i = 0; i < job_n_ends(job); i++) {
+                struct job_ends *end = &job->ends[i];
+
+                if (end->device && !end->name)
+                        end->name = strdup(end->device->name);
+                if (end->device)
+                        device_put(end->device);
+                end->device = NULL;
+        }
+        job_resolve(job);
+}
+
+/* Something was lost while it waited. */
+static bool has_retired_device(const struct job *job)
+{
+        for (unsigned i = 0; i < job_n_ends(job); i++)
+                if (job->ends[i].device && job->ends[i].device->retired)
+                        return true;
+        return false;
+}
+
 void job_lock(struct job *job)
 {
         struct lock_range *range = job->ranges;
 
+        if (!job->restarted && has_retired_device(job)) {
+                resolve_again(job);
+                return;
+        }
         for (unsigned i = 0; i < job_n_ends(job); i++) {
                 struct device *device = job->ends[i].device;
 
@@ -281,7 +310,6 @@ static void on_submit(struct kc_actor *actor, struct kc_msg *msg)
 
 void job_restart(struct job *job)
 {
-        job->restarted = true;
         job->run_done = job->run_drained = false;
         job->legs_posted = job->legs_late = 0;
         job->helpers_wanted = false;
@@ -289,17 +317,7 @@ void job_restart(struct job *job)
         kc_sm_move(&job->sm, JOB_WAITING);
         job->engine->n_waiting++;
         job_emit_state(job);
-        /* Handles may have been closed meanwhile; the jobs that use them go on. */
-        for (unsigned i = 0; i < job_n_ends(job); i++) {
-                struct job_ends *end = &job->ends[i];
-
-                if (end->device && !end->name)
-                        end->name = strdup(end->device->name);
-                if (end->device)
-                        device_put(end->device);
-                end->device = NULL;
-        }
-        job_resolve(job);
+        resolve_again(job);
 }
 
 int job_submit(struct engine_client *client, struct copy_spec *spec, struct engine_submission *submission)

@@ -67,6 +67,18 @@ void port_close(struct port *port)
         kc_actor_post(port->lane->actor, &port->close_msg);
 }
 
+/* ---- a connection that is lost while nobody uses it: nobody is to find it any more */
+
+static void on_endpoint_dead(struct endpoint *endpoint)
+{
+        struct port *port = endpoint->owner;
+
+        if (port->closing)
+                return;
+        port->dead_msg.on_message = device_on_port_dead;
+        kc_actor_post(port->lane->control, &port->dead_msg);
+}
+
 /* ---- open: on_open_msg → provider → on_open → back to control */
 
 static void on_open(struct io_open *open)
@@ -80,6 +92,8 @@ static void on_open(struct io_open *open)
         if (open->status == 0) {
                 port->endpoint = open->endpoint;
                 port->info = open->endpoint->info;
+                port->endpoint->owner = port;
+                port->endpoint->on_dead = on_endpoint_dead;
                 gate_init(&port->gate, port->lane->actor, port->endpoint);
         }
         port->open_msg.on_message = device_on_port_opened;

@@ -162,9 +162,22 @@ struct endpoint {
         struct endpoint_info info; /* fixed once open, except size_bytes and absent by IO_RESIZE */
         bool dead;                 /* the connection is lost: every submit fails; set before the first on_done
                                       that tells of it */
+        void *owner;               /* its own affair, for on_dead */
+        void (*on_dead)(struct endpoint *endpoint); /* the owner's, or NULL: dead was set; called once, and
+                                                       nothing is asked of the endpoint inside */
         uint64_t answered_ns; /* the scheduler's: when the device last answered anything, or was first asked
                                  after it had nothing to do */
 };
+
+/* For the endpoints themselves: the connection is lost. */
+static inline void endpoint_died(struct endpoint *endpoint)
+{
+        bool was_dead = endpoint->dead;
+
+        endpoint->dead = true;
+        if (endpoint->on_dead && !was_dead)
+                endpoint->on_dead(endpoint);
+}
 
 static inline int endpoint_submit(struct endpoint *endpoint, struct io_req *req)
 {

@@ -68,7 +68,6 @@ static void note_death(struct nbd_endpoint *nbd)
 
         if (nbd->endpoint.dead || !nbd_drive_gone(nbd->handle))
                 return;
-        nbd->endpoint.dead = true;
         /* Closed is an orderly end between two replies, of which libnbd has no more to say. */
         nbd->death = nbd_aio_is_closed(nbd->handle) ? -ENOTCONN : nbd_error_death();
         if (!nbd->disconnecting)
@@ -76,6 +75,7 @@ static void note_death(struct nbd_endpoint *nbd)
                     kc_error_escape(subject, sizeof subject, key, strlen(key)),
                     nbd_aio_is_closed(nbd->handle) ? "the server hung up"
                                                    : nbd_error_reason(reason, sizeof reason));
+        endpoint_died(&nbd->endpoint);
 }
 
 static struct io_req *next_request(struct nbd_endpoint *nbd)
@@ -277,7 +277,7 @@ static void endpoint_nbd_kill(struct endpoint *endpoint)
         if (endpoint->dead || nbd->closing)
                 return;
         retire_completed(nbd);
-        endpoint->dead = true;
+        endpoint_died(endpoint);
         update_watch(nbd);
         nbd_close(nbd->handle);
         nbd->handle = NULL;

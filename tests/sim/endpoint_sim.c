@@ -101,7 +101,7 @@ static void on_lose(struct world_event *event)
         struct endpoint_sim *ep = kc_container_of(event, struct endpoint_sim, lose_event);
 
         world_say(ep->provider->world, "  %s conn %u LOST", ep->device->name, ep->conn);
-        ep->endpoint.dead = true;
+        endpoint_died(&ep->endpoint);
         disconnected(ep);
         fail_pending(ep, -ENOTCONN);
 }
@@ -231,7 +231,7 @@ static void endpoint_sim_kill(struct endpoint *endpoint)
         check_lane(ep->provider, "kill");
         if (endpoint->dead || ep->closing)
                 return;
-        endpoint->dead = true;
+        endpoint_died(endpoint);
         /* often at once: before messages that are on their way */
         world_event_start(world, &ep->lose_event, world_below(world, 2) ? 0 : world_below(world, MS_NS));
 }
