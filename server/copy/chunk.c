@@ -31,7 +31,7 @@ struct chunk *chunk_new(struct leg *leg, struct span *span, uint64_t length_byte
 {
         unsigned n = (unsigned)__builtin_popcountll(mask);
         struct chunk *chunk = calloc(1, sizeof *chunk + n * sizeof *chunk->writes);
-        struct report *report = calloc(1, sizeof *report + n * sizeof *report->writes);
+        struct report *report = report_new(n);
 
         if (!chunk || !report) {
                 free(chunk);
@@ -43,6 +43,7 @@ struct chunk *chunk_new(struct leg *leg, struct span *span, uint64_t length_byte
         chunk->leg = leg;
         chunk->span = span;
         chunk->report = report;
+        chunk->span_mask = span->mask;
         chunk->kind = span->kind;
         chunk->main = span->cursor == 0;
         chunk->start_bytes = span->next_bytes;
@@ -79,8 +80,7 @@ void chunk_fed(struct chunk *chunk)
         chunk->leg->n_pages_chunks--;
 }
 
-/* The window counts what is in flight: not what was reported, however long it takes to settle. */
-static void uncount(struct chunk *chunk)
+void chunk_uncount(struct chunk *chunk)
 {
         if (!chunk->counted)
                 return;
@@ -98,7 +98,7 @@ void chunk_free(struct chunk *chunk)
         }
         if (chunk->buf)
                 share_free(leg->share, chunk->buf, chunk->pages);
-        uncount(chunk);
+        chunk_uncount(chunk);
         kc_list_del(&chunk->node);
         kc_list_del(&chunk->leg_node);
         leg_chunk_gone(leg, chunk);
@@ -109,7 +109,7 @@ void chunk_free(struct chunk *chunk)
 /* ---- decisions */
 
 /* A chunk that only destinations hold which read for themselves by now does not keep new ones from beginning:
- * they may never answer. Its pages stay taken. */
+ * they may never answer. Its pages stay taken; the other destinations hear of it now. */
 void chunk_check_stripped(struct chunk *chunk)
 {
         if (!chunk->counted || chunk->step != CHUNK_WRITE || chunk->n_undecided == 0)
@@ -118,7 +118,8 @@ void chunk_check_stripped(struct chunk *chunk)
                 if (!chunk->writes[i].decided &&
                     !(chunk->leg->obeyed.strip_mask >> chunk->writes[i].destination & 1))
                         return;
-        uncount(chunk);
+        chunk_uncount(chunk);
+        chunk_report_early(chunk);
         leg_update_ready(chunk->leg);
         lane_wake(chunk->leg->lane);
 }
@@ -172,14 +173,6 @@ bool chunk_in_flight(const struct chunk *chunk)
                 return true;
         for (unsigned i = 0; i < chunk->n_writes; i++)
                 if (chunk->writes[i].in_flight)
-                        return true;
-        return false;
-}
-
-static bool something_unanswered(const struct chunk *chunk)
-{
-        for (unsigned i = 0; i < chunk->n_writes; i++)
-                if (chunk->writes[i].unanswered)
                         return true;
         return false;
 }
@@ -330,65 +323,4 @@ void chunk_abandon(struct chunk *chunk, int status, enum kc_class class)
 {
         if (chunk->n_undecided > 0)
                 chunk_decide_rest(chunk, status, class);
-}
-
-/* ---- the report */
-
-/* Only what was really read and written tells how fast that goes. */
-static bool all_well(const struct chunk *chunk)
-{
-        for (unsigned i = 0; i < chunk->n_writes; i++)
-                if (chunk->writes[i].status < 0)
-                        return false;
-        return chunk->read_status == 0;
-}
-
-void chunk_run_report(struct chunk *chunk)
-{
-        struct report *report = chunk->report;
-        struct leg *leg = chunk->leg;
-
-        chunk->report = NULL;
-        if (chunk->hungry)
-                chunk_fed(chunk);
-        report->span = chunk->span;
-        report->leg = leg;
-        report->start_bytes = chunk->start_bytes;
-        report->end_bytes = chunk->start_bytes + chunk->length_bytes;
-        report->adrift = chunk_in_flight(chunk) || something_unanswered(chunk);
-        report->read_status = chunk->read_status;
-        report->read_class = chunk->read_class;
-        report->read_dead =
-            chunk->read_status < 0 && leg_endpoint_gone(&leg->endpoints[0], chunk->read_class);
-        report->n_pieces = chunk->n_pieces;
-        memcpy(report->pieces, chunk->pieces, sizeof report->pieces);
-        report->n_writes = chunk->n_writes;
-        for (unsigned i = 0; i < chunk->n_writes; i++) {
-                const struct chunk_write *w = &chunk->writes[i];
-                struct report_write *out = &report->writes[i];
-
-                out->destination = w->destination;
-                out->done_bytes = w->done_bytes;
-                out->doubt_bytes = w->doubt_bytes;
-                out->as_data = w->as_data;
-                out->status = w->status;
-                out->class = w->class;
-                out->bad_bytes = chunk->start_bytes + w->done_bytes;
-                out->pinned =
-                    w->in_flight || w->unanswered || (chunk->reading && chunk->step == CHUNK_MERGE_READ);
-                out->dead = w->status < 0 && leg_endpoint_gone(chunk_destination(w), w->class);
-        }
-        if (chunk->counted && chunk->kind == SPAN_DATA && all_well(chunk))
-                window_completed(&leg->window, chunk->length_bytes, leg->window_limited, chunk_now_ns(chunk));
-        uncount(chunk);
-        if (report->adrift) {
-                chunk->adrift = true;
-                leg->n_adrift++;
-                share_adrift(leg->share, chunk->buf, chunk->pages, true);
-                kc_list_move(&leg->lane->adrift_chunks, &chunk->node);
-                lane_tick_at(leg->lane, chunk_now_ns(chunk));
-        } else {
-                chunk_free(chunk);
-        }
-        leg_report(leg, report);
 }

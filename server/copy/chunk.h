@@ -22,7 +22,7 @@ struct chunk_write { /* one destination */
         uint64_t done_bytes;       /* of the chunk */
         uint64_t requested_bytes;  /* by req */
         uint64_t deadline_ns;      /* of req, while in flight */
-        bool in_flight, decided;
+        bool in_flight, decided, reported;
         int status;
         enum kc_class class;
         bool unanswered;
@@ -39,6 +39,7 @@ struct chunk {
         struct span *span; /* only an address, for the report; may be gone after it */
         struct report *report;
         enum span_kind kind;
+        uint64_t span_mask; /* the span's destinations that its report is still to tell of */
         bool main;
         uint64_t start_bytes;
         uint64_t length_bytes; /* zero chunks: up to 1 GiB */
@@ -93,7 +94,7 @@ const char *chunk_stalled_on(const struct chunk *chunk);
  */
 uint64_t chunk_check_settled(struct chunk *chunk, uint64_t now_ns);
 
-/* ---- for chunk.c, chunk_write.c and chunk_wait.c alone */
+/* ---- for chunk.c, chunk_write.c, chunk_wait.c and chunk_report.c alone */
 
 static inline struct leg_endpoint *chunk_destination(const struct chunk_write *w)
 {
@@ -123,6 +124,12 @@ void chunk_read_failed(struct chunk *chunk, int status, enum kc_class class);
 /* An answer came for what had been decided without it: only the settling is left. */
 void chunk_late_answer(struct chunk *chunk, bool unanswered);
 bool chunk_in_flight(const struct chunk *chunk);
+/* The window counts what is in flight: not what was reported, however long it takes to settle. */
+void chunk_uncount(struct chunk *chunk);
+/* Report now those destinations that have settled, before the others. */
+void chunk_report_early(struct chunk *chunk);
+/* Zeroed, with room for so many writes; NULL: out of memory. */
+struct report *report_new(unsigned n_writes);
 void chunk_free(struct chunk *chunk);
 
 #endif

@@ -63,7 +63,9 @@ struct report {
         struct kc_msg msg;
         struct span *span;
         struct leg *leg;
+        uint64_t mask; /* the span's destinations that it is about, also those that are not written to */
         uint64_t start_bytes, end_bytes;
+        bool early;  /* of some destinations, before the last one; the chunk goes on */
         bool adrift; /* something of it is unanswered: its range stays locked until the leg has ended */
         bool read_dead;
         int read_status; /* the source's; nothing was written then */

@@ -28,7 +28,7 @@ struct port {
         /* in messages: control → lane → control */
         struct kc_msg open_msg, close_msg;
         struct kc_msg dead_msg; /* lane → control: its connection was lost, in use or not */
-        const char *name; /* the device's */
+        const char *name;       /* the device's */
         enum io_access access;
         bool may_create, extra;
         int status; /* of the open */

@@ -218,11 +218,10 @@ void run_on_notice(struct kc_actor *actor, struct kc_msg *msg)
 
 /* ---- what comes back from legs */
 
-static void known(struct run *run, struct span *span, uint64_t bytes)
+static void not_outstanding(struct run *run, uint64_t mask, uint64_t bytes)
 {
-        span->known_bytes += bytes;
         for (unsigned d = 0; d < run->facts.n_to; d++)
-                if (span->mask >> d & 1)
+                if (mask >> d & 1)
                         run->dests[d].outstanding_bytes -= bytes;
 }
 
@@ -243,7 +242,8 @@ void run_on_span_back(struct kc_actor *actor, struct kc_msg *msg)
 
         span->returned = true;
         span->leg->n_spans--;
-        known(run, span, span->end_bytes - span->next_bytes);
+        span->known_bytes += span->end_bytes - span->next_bytes;
+        not_outstanding(run, span->mask, span->end_bytes - span->next_bytes);
         if (span->refused)
                 run_stop(run, "out of memory");
         maybe_free(run, span);
@@ -257,7 +257,9 @@ void run_on_report(struct kc_actor *actor, struct kc_msg *msg)
         struct run *run = span->run;
 
         run->last_report_ns = kc_actor_now_ns(run->home);
-        known(run, span, report->end_bytes - report->start_bytes);
+        if (!report->early)
+                span->known_bytes += report->end_bytes - report->start_bytes;
+        not_outstanding(run, report->mask, report->end_bytes - report->start_bytes);
         run_account(run, report);
         if (span->cursor > 0 && span->kind == SPAN_DATA && report->read_status == 0 &&
             report->writes[0].status == 0)

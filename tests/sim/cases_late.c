@@ -191,6 +191,8 @@ struct scenario *case_silent_destination_is_left(uint64_t seed, bool verbose)
         check = job->check;
         case_expect(s, check->write_err == 2);
         case_expect(s, check->results[1].error.error.class == KC_CLASS_TIMEOUT);
+        case_expect(s, check->destination_done_ns[0] > 0);
+        case_expect(s, check->destination_done_ns[0] < start_ns + SECOND_NS);
         for (unsigned i = 0; i < s->devices[1].n_ops; i++)
                 if (s->devices[1].ops[i]->op == IO_WRITE)
                         case_expect(s, s->devices[1].ops[i]->sent_ns < start_ns + SECOND_NS);
