@@ -50,6 +50,26 @@ void job_free(struct job *job)
 
 /* ---- reasons and states, for people */
 
+const char *job_cancel_reason(const struct job *job)
+{
+        return job->client->cancel ? "its client has gone" : "the job was cancelled";
+}
+
+static void describe_blocker(const struct job *job, char *buf, size_t buf_bytes)
+{
+        unsigned long long id = job->locks.blocker_id;
+        struct kc_idmap_node *node = kc_idmap_get(&job->engine->by_id, id);
+
+        if (node && kc_sm_state(&kc_container_of(node, struct job, by_id)->sm) >= JOB_COMPLETED)
+                snprintf(buf, buf_bytes,
+                    "writes of job %llu, which has ended, are unanswered and may still land there; until "
+                    "they "
+                    "cannot, %llu s after their connection's end",
+                    id, (unsigned long long)(job->engine->config.quarantine_ns / 1000000000u));
+        else
+                snprintf(buf, buf_bytes, "its regions are in use by job %llu", id);
+}
+
 const char *job_reason(const struct job *job, char *buf, size_t buf_bytes)
 {
         buf[0] = '\0';
@@ -58,8 +78,7 @@ const char *job_reason(const struct job *job, char *buf, size_t buf_bytes)
                 if (job->on_let_go)
                         snprintf(buf, buf_bytes, "closing its devices");
                 else if (job->locked)
-                        snprintf(buf, buf_bytes, "its regions are in use by job %llu",
-                            (unsigned long long)job->locks.blocker_id);
+                        describe_blocker(job, buf, buf_bytes);
                 else if (!kc_list_empty(&job->runnable_node))
                         snprintf(buf, buf_bytes, "%u jobs of this client are running", job->client->n_runs);
                 else
@@ -371,13 +390,14 @@ static void on_cancel(struct kc_actor *actor, struct kc_msg *msg)
         if (job->run) {
                 job->cancel_posted = true;
                 kc_sm_move(&job->sm, JOB_DRAINING);
-                run_cancel(job->run);
+                run_cancel(job->run, job_cancel_reason(job));
                 job_emit_state(job);
         } else if (job->no_memory) {
                 kc_error_set(&error, -ENOMEM, KC_CLASS_INTERNAL, "the server is out of memory");
                 job_end_unrun(job, JOB_FAILED, &error, UINT32_MAX);
         } else {
-                kc_error_set(&error, -ECANCELED, KC_CLASS_CANCELLED, "not complete: the job was cancelled");
+                kc_error_set(
+                    &error, -ECANCELED, KC_CLASS_CANCELLED, "not complete: %s", job_cancel_reason(job));
                 job_end_unrun(job, JOB_CANCELLED, &error, UINT32_MAX);
         }
 }

@@ -92,6 +92,8 @@ void job_cancel(struct job *job);
 void job_try_helpers(struct job *job);
 /* Tell the observers its state, with the reason. */
 void job_emit_state(struct job *job);
+/* Why it was cancelled: a static text. */
+const char *job_cancel_reason(const struct job *job);
 const char *job_reason(const struct job *job, char *buf, size_t buf_bytes);
 void job_free(struct job *job);
 /* Its devices' part is over: what remains is for the history. */

@@ -87,7 +87,8 @@ static void validate(struct job *job)
         if (job->cancel_wanted) {
                 struct kc_error error = {.code = 0};
 
-                kc_error_set(&error, -ECANCELED, KC_CLASS_CANCELLED, "not complete: the job was cancelled");
+                kc_error_set(
+                    &error, -ECANCELED, KC_CLASS_CANCELLED, "not complete: %s", job_cancel_reason(job));
                 job_end_unrun(job, JOB_CANCELLED, &error, UINT32_MAX);
                 return;
         }

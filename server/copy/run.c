@@ -304,8 +304,9 @@ static void on_cancel(struct kc_actor *actor, struct kc_msg *msg)
         kc_actor_post(run->control, &run->cancel_msg);
 }
 
-void run_cancel(struct run *run)
+void run_cancel(struct run *run, const char *reason)
 {
+        run->cancel_reason = reason;
         run->cancel_msg.on_message = on_cancel;
         kc_actor_post(run->home, &run->cancel_msg);
 }

@@ -135,7 +135,8 @@ struct run {
         struct job_error source_error;
         uint64_t source_error_bytes;
         bool cancelled, abandoned;
-        bool stale; /* a connection was dead before anything was done: worth another try */
+        const char *cancel_reason; /* before cancel_msg is posted; static */
+        bool stale;                /* a connection was dead before anything was done: worth another try */
         char stop_reason[KC_ERROR_MESSAGE_MAX_BYTES];
         struct kc_timer timer; /* throttle, grace, progress, stalls: the earliest */
         uint64_t grace_ns;     /* when to abandon; 0: not stopping */
@@ -163,7 +164,7 @@ void run_free(struct run *run);
 /* Control: everything but the state is filled in; the home lane begins. */
 void run_start(struct run *run);
 /* Control: once, any time between run_start and drained. */
-void run_cancel(struct run *run);
+void run_cancel(struct run *run, const char *reason);
 /* Control: a helper lane's leg has its endpoints: it opens there and then joins. */
 void run_add_leg(struct run *run, unsigned lane_index);
 

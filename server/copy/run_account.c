@@ -23,16 +23,19 @@ static bool keep_error(struct job_error *error, uint64_t *kept_bytes, uint64_t a
 }
 
 /* The words for an error at a place of a device; the class says what there is to say beyond the errno. */
-static void set_error(
-    struct job_error *error, int status, enum kc_class class, const char *device, const char *what)
+static void set_error(const struct run *run, struct job_error *error, int status, enum kc_class class,
+    const char *device, const char *what)
 {
-        const char *why = class == KC_CLASS_TIMEOUT    ? "no answer within the deadline"
+        char timeout[80];
+        const char *why = class == KC_CLASS_TIMEOUT    ? timeout
                           : class == KC_CLASS_PROTOCOL ? "the server broke the protocol"
                           : status == -ENOTCONN        ? "the connection to the server was lost"
                           : status == -EFBIG
                               ? "larger than the file system or a file size limit (ulimit -f) allows"
                               : strerror(-status);
 
+        snprintf(timeout, sizeof timeout, "no answer within %g s, the job's timeout for each request",
+            (double)run->facts.timeout_ns / 1e9);
         if (error->has_sector)
                 kc_error_set(&error->error, status, class, "%s: %s at sector %llu: %s", device, what,
                     (unsigned long long)error->sector, why);
@@ -65,7 +68,7 @@ void run_dest_failed(struct run *run, unsigned d, int status, enum kc_class clas
         const char *device = run->leg->endpoints[1 + d].port->name;
 
         if (keep_error(&dest->error, &dest->error_bytes, at_bytes, run->facts.to_start_bytes[d]))
-                set_error(&dest->error, status, class, device, what);
+                set_error(run, &dest->error, status, class, device, what);
         if (gone)
                 run_endpoint_gone(run, 1 + d);
         run->stale |= status == -ENOTCONN;
@@ -88,7 +91,7 @@ void run_source_failed(struct run *run, int status, enum kc_class class, uint64_
         const char *device = run->leg->endpoints[0].port->name;
 
         if (keep_error(&run->source_error, &run->source_error_bytes, at_bytes, run->facts.from_start_bytes))
-                set_error(&run->source_error, status, class, device, "read");
+                set_error(run, &run->source_error, status, class, device, "read");
         if (gone)
                 run_endpoint_gone(run, 0);
         run->stale |= status == -ENOTCONN;
@@ -203,7 +206,7 @@ static void explain(const struct run *run, struct job_error *error)
                     run->source_error.error.message);
         else if (run->cancelled)
                 kc_error_set(
-                    &error->error, -ECANCELED, KC_CLASS_CANCELLED, "not complete: the job was cancelled");
+                    &error->error, -ECANCELED, KC_CLASS_CANCELLED, "not complete: %s", run->cancel_reason);
         else
                 kc_error_set(&error->error, -ECANCELED, KC_CLASS_STOPPED,
                     "not complete: the job was stopped: %s", run->stop_reason);

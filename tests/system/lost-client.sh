@@ -18,6 +18,8 @@ one_running() {
         [ "$(kcopyctl --json jobs </dev/null | jq -s 'flatten | map(.jobs? // .) | flatten | map(select(.state == "running")) | length')" = 1 ]
 }
 must_wait_for 10 one_running
+ctl job $(kcopyctl --json jobs --all </dev/null | jq -s 'flatten | map(.jobs? // .) | flatten | map(select(.state == "cancelled")) | .[0].job')
+grep -q "its client has gone" "$out" || fail "nobody knows why it was cancelled: $(cat "$out")"
 end_copy "$b_pid" "$b_out" "$b_errs"
 expect_done
 same_bytes "$tmp/src" "$tmp/b"

@@ -23,6 +23,7 @@ end_copy "$copy_pid" "$copy_out" "$copy_errs"
 took=$(($(now_ms) - began))
 expect_status 1
 expect '.state == "failed"' '.write_err == [0]' 'd(0).error.class == "timeout"' 'd(0).error.sector <= 8192' \
+        'd(0).error.message | test("within 2 s")' \
         'd(0).bytes.indeterminate > 0' '.durable == false'
 [ $took -ge 1900 ] && [ $took -lt 12000 ] || fail "took $took ms"
 faults "$control"
