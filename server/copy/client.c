@@ -274,7 +274,7 @@ void client_start_jobs(struct engine_client *client)
         while (client->n_runs < max && client->n_locking < max && (job = next_runnable(client))) {
                 kc_list_del(&job->runnable_node);
                 if (!job->cancel_wanted) /* else its end is on the way */
-                        job_lock(job);
+                        job_begin(job);
         }
 }
 

@@ -28,14 +28,12 @@ void job_free_ends(struct job *job)
         for (unsigned i = 0; job->ends && i < job_n_ends(job); i++)
                 free(job->ends[i].name);
         free(job->ends);
-        free(job->ranges);
         job->ends = NULL;
-        job->ranges = NULL;
 }
 
 void job_free(struct job *job)
 {
-        assert(!job->run && !job->resolve && !job->locked);
+        assert(!job->run && !job->resolve && !job->locks);
         kc_list_del(&job->node);
         kc_list_del(&job->client_node);
         kc_list_del(&job->history_node);
@@ -55,21 +53,6 @@ const char *job_cancel_reason(const struct job *job)
         return job->client->cancel ? "its client has gone" : "the job was cancelled";
 }
 
-static void describe_blocker(const struct job *job, char *buf, size_t buf_bytes)
-{
-        unsigned long long id = job->locks.blocker_id;
-        struct kc_idmap_node *node = kc_idmap_get(&job->engine->by_id, id);
-
-        if (node && kc_sm_state(&kc_container_of(node, struct job, by_id)->sm) >= JOB_COMPLETED)
-                snprintf(buf, buf_bytes,
-                    "writes of job %llu, which has ended, are unanswered and may still land there; until "
-                    "they "
-                    "cannot, %llu s after their connection's end",
-                    id, (unsigned long long)(job->engine->config.quarantine_ns / 1000000000u));
-        else
-                snprintf(buf, buf_bytes, "its regions are in use by job %llu", id);
-}
-
 const char *job_reason(const struct job *job, char *buf, size_t buf_bytes)
 {
         buf[0] = '\0';
@@ -77,8 +60,8 @@ const char *job_reason(const struct job *job, char *buf, size_t buf_bytes)
         case JOB_WAITING:
                 if (job->on_let_go)
                         snprintf(buf, buf_bytes, "closing its devices");
-                else if (job->locked)
-                        describe_blocker(job, buf, buf_bytes);
+                else if (job->locks)
+                        job_describe_blocker(job, buf, buf_bytes);
                 else if (!kc_list_empty(&job->runnable_node))
                         snprintf(buf, buf_bytes, "%u jobs of this client are running", job->client->n_runs);
                 else
@@ -174,17 +157,6 @@ void job_refuse_with(struct job *job, const char *field, int code, enum kc_class
 /* ---- its turn: a slot of the client first, then the locks, so that nobody waits for a job that does not run
  */
 
-static void on_locks_granted(struct lock_set *set)
-{
-        struct job *job = kc_container_of(set, struct job, locks);
-
-        job->locking = false;
-        job->client->n_locking--;
-        if (!job->cancel_wanted) /* else its end is on the way */
-                job_start(job);
-        client_start_jobs(job->client);
-}
-
 /* Once. Handles may have been closed meanwhile; the jobs that use them go on. */
 static void resolve_again(struct job *job)
 {
@@ -210,42 +182,12 @@ static bool has_retired_device(const struct job *job)
         return false;
 }
 
-void job_lock(struct job *job)
+void job_begin(struct job *job)
 {
-        struct lock_range *range = job->ranges;
-
-        if (!job->restarted && has_retired_device(job)) {
+        if (!job->restarted && has_retired_device(job))
                 resolve_again(job);
-                return;
-        }
-        for (unsigned i = 0; i < job_n_ends(job); i++) {
-                struct device *device = job->ends[i].device;
-
-                if (!device)
-                        continue;
-                device_pin(device);
-                job->ends[i].pinned = device;
-                *range++ = (struct lock_range){
-                    .key = device->info.identity.key,
-                    .start_bytes = job->ends[i].region.lock_start_bytes,
-                    .end_bytes = job->ends[i].region.lock_end_bytes,
-                    .exclusive = i > 0,
-                };
-        }
-        job->locks = (struct lock_set){
-            .owner_id = job->id,
-            .on_granted = on_locks_granted,
-            .ranges = job->ranges,
-            .n_ranges = (unsigned)(range - job->ranges),
-        };
-        job->locked = true;
-        if (locks_request(job->engine->locks, &job->locks)) {
-                job_start(job);
-        } else {
-                job->locking = true;
-                job->client->n_locking++;
-                job_emit_state(job);
-        }
+        else
+                job_lock(job);
 }
 
 static void queue(struct job *job)
@@ -343,15 +285,9 @@ int job_submit(struct engine_client *client, struct copy_spec *spec, struct engi
 {
         struct job *job = calloc(1, sizeof *job);
 
-        if (job) {
+        if (job)
                 job->ends = calloc(1 + spec->n_to, sizeof *job->ends);
-                job->ranges = calloc(1 + spec->n_to, sizeof *job->ranges);
-        }
-        if (!job || !job->ends || !job->ranges) {
-                if (job) {
-                        free(job->ends);
-                        free(job->ranges);
-                }
+        if (!job || !job->ends) {
                 free(job);
                 free(spec);
                 return -ENOMEM;

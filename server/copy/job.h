@@ -7,7 +7,8 @@
  *
  * Owns its spec, its result, its run while there is one, and a reference to each device while it needs them.
  * job_resolve.c: its devices and its validation; job.c: submission, acceptance, cancel; job_start.c: the
- * start of its run; job_end.c: what comes back, and the end; job_let_go.c: its devices, once more. */
+ * start of its run; job_locks.c: its locks; job_end.c: what comes back, and the end; job_let_go.c: its
+ * devices, once more. */
 #ifndef COPY_JOB_H
 #define COPY_JOB_H
 
@@ -17,6 +18,7 @@
 #include "copy/run.h"
 
 struct resolve; /* the waits of a submission */
+struct job_locks;
 
 struct job {
         struct kc_list node;          /* the engine's jobs, by id; not before it is accepted */
@@ -44,7 +46,7 @@ struct job {
         uint64_t length_bytes;
         uint32_t align_bytes, chunk_max_bytes;
         uint64_t accepted_ns, terminal_ns;
-        struct lock_set locks;
+        struct job_locks *locks;   /* held or awaited; NULL: neither */
         struct job_result *result; /* terminal */
 
         struct run *run;
@@ -57,8 +59,6 @@ struct job {
         bool cancel_wanted, cancel_posted, cancel_obeyed;
         bool restarted;
         bool run_done, run_drained;
-        bool locked;  /* holds or awaits its locks */
-        bool locking; /* awaits them: counted in n_locking */
         struct device_waiter close_waiter;
         struct kc_timer close_timer;
         unsigned closing_device;            /* while it lets go of its devices: the next one */
@@ -71,7 +71,6 @@ struct job {
                 struct device *pinned; /* for the key in `ranges`; NULL: not locked */
                 bool stuck;            /* device_stuck was said for this job */
         } * ends;
-        struct lock_range *ranges; /* one per end that has a device, in `locks` */
 };
 
 /* How many `ends` it has; a Zero job's first one is empty. */
@@ -82,8 +81,8 @@ static inline unsigned job_n_ends(const struct job *job)
 
 /* Begin a submission: engine_submit's work. */
 int job_submit(struct engine_client *client, struct copy_spec *spec, struct engine_submission *submission);
-/* It has a slot: take its locks, now or when they are granted, and start. */
-void job_lock(struct job *job);
+/* It has a slot: its locks are next, unless it lost a device while it waited. */
+void job_begin(struct job *job);
 /* Its turn has come: make a run of it. */
 void job_start(struct job *job);
 /* Ask for its end; harmless when it is terminal. Nothing happens inside the call. */
@@ -114,7 +113,16 @@ void job_let_go(struct job *job, void (*on_let_go)(struct job *job));
 /* job_end.c */
 /* It never ran: the terminal event of a job that has touched nothing. */
 void job_end_unrun(struct job *job, enum job_state state, const struct kc_error *error, unsigned failed_end);
+
+/* job_locks.c */
+/* Take its locks, now or when they are granted, and start. */
+void job_lock(struct job *job);
+/* Also those that it only waits for; harmless without any. */
 void job_release_locks(struct job *job);
+/* Its run is over, but not drained: only what may still be written stays locked. */
+void job_keep_adrift_locked(struct job *job);
+/* Whom it waits for. */
+void job_describe_blocker(const struct job *job, char *buf, size_t buf_bytes);
 
 /* From the run, on control. */
 void job_on_run_prepared(struct kc_actor *actor, struct kc_msg *msg);

@@ -11,22 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void job_release_locks(struct job *job)
-{
-        if (!job->locked)
-                return;
-        job->locked = false;
-        if (job->locking)
-                job->client->n_locking--;
-        job->locking = false;
-        locks_release(job->engine->locks, &job->locks);
-        for (unsigned i = 0; i < job_n_ends(job); i++) {
-                if (job->ends[i].pinned)
-                        device_unpin(job->ends[i].pinned);
-                job->ends[i].pinned = NULL;
-        }
-}
-
 /* ---- the terminal event */
 
 /* What an allocation takes of the heap: glibc's header and rounding. */
@@ -40,7 +24,7 @@ size_t engine_job_bytes(const struct copy_spec *spec)
         size_t n_ends = 1 + spec->n_to;
 
         return heap_bytes(sizeof(struct job)) + heap_bytes(spec->size_bytes) +
-               heap_bytes(n_ends * sizeof(struct job_ends)) + heap_bytes(n_ends * sizeof(struct lock_range));
+               heap_bytes(n_ends * sizeof(struct job_ends));
 }
 
 size_t job_history_bytes(const struct job *job)
@@ -83,33 +67,6 @@ static void leave_client(struct job *job)
         engine_prune_history(engine); /* it may have been kept for this alone */
 }
 
-/* Only what may still be written stays locked. */
-static void keep_adrift_locked(struct job *job)
-{
-        struct lock_range keep[KC_DESTINATIONS_MAX];
-        unsigned n_keep = 0;
-        const struct lock_range *range = job->ranges;
-
-        for (unsigned i = 0; i < job_n_ends(job); i++) {
-                const struct run_held *held = i > 0 ? &job->run->held[i - 1] : NULL;
-                const struct job_ends *end = &job->ends[i];
-
-                if (!end->pinned)
-                        continue;
-                if (held && (held->whole || held->end_bytes > 0))
-                        keep[n_keep++] = *range;
-                if (held && !held->whole && held->end_bytes > 0) {
-                        uint64_t base_bytes = end->pinned->info.identity.base_bytes + end->region.start_bytes;
-
-                        keep[n_keep - 1].start_bytes = base_bytes + held->start_bytes;
-                        if (held->end_bytes < job->length_bytes) /* else the rounded end stays */
-                                keep[n_keep - 1].end_bytes = base_bytes + held->end_bytes;
-                }
-                range++;
-        }
-        lock_set_keep(job->engine->locks, &job->locks, keep, n_keep);
-}
-
 static void complete(struct job *job)
 {
         struct engine *engine = job->engine;
@@ -130,7 +87,7 @@ static void complete(struct job *job)
         if (!job->run) {
                 leave_client(job);
         } else {
-                keep_adrift_locked(job); /* not before the terminal event, either */
+                job_keep_adrift_locked(job); /* not before the terminal event, either */
                 client_check_closed(client);
                 engine_prune_history(engine);
         }
