@@ -6,6 +6,7 @@
 #define DAEMON_DAEMON_H
 
 #include "base/actor_uv.h"
+#include "copy/engine.h"
 #include "daemon/config.h"
 #include "daemon/lane_thread.h"
 #include "daemon/listener.h"
@@ -35,6 +36,9 @@ struct daemon {
         struct listener *listeners[OPTIONS_LISTEN_MAX];
         unsigned n_listeners;
         bool failed; /* it never came to serve */
+        /* while it shuts down: how the jobs end that it waited for */
+        struct engine_observer observer;
+        unsigned n_completed, n_failed, n_cancelled;
 };
 
 static inline bool daemon_is_private(const struct daemon *daemon)

@@ -141,7 +141,9 @@ err_after_sem:
         uv_sem_destroy(&lane->started);
 err_after_alloc:
         free(lane);
-        return kc_error_set(err, r, KC_CLASS_INTERNAL, "lane: no thread: %s", uv_strerror(r));
+        return kc_error_set(err, r, KC_CLASS_INTERNAL,
+            "lane: no thread: %s; use fewer --lanes, or raise the limit of processes (ulimit -u)",
+            uv_strerror(r));
 }
 
 struct kc_actor *lane_thread_actor(struct lane_thread *lane)

@@ -12,7 +12,10 @@
 
 #include "base/log.h"
 #include "daemon/options.h"
+#include "kc_limits.h"
 
+#define TEXT_OF(x) TEXT_OF_(x)
+#define TEXT_OF_(x) #x
 #define BACKLOG 128
 
 struct listener {
@@ -163,21 +166,30 @@ static void remove_name(struct listener *listener)
 
 /* ---- TCP */
 
-static int split(char *address, char **ret_host, char **ret_port)
+/* HOST, HOST:PORT, [HOST] or [HOST]:PORT, cut in place. False: none of them. */
+static bool split_host(char *text, char **ret_host, const char **ret_port)
 {
-        char *colon = strrchr(address, ':');
+        char *colon = strchr(text, ':'), *end;
 
-        if (!colon || colon[1] == '\0')
-                return -EINVAL;
-        *colon = '\0';
-        *ret_port = colon + 1;
-        *ret_host = address;
-        if (*address == '[' && colon > address && colon[-1] == ']') {
-                colon[-1] = '\0';
-                (*ret_host)++;
+        *ret_port = TEXT_OF(KC_DEFAULT_TCP_PORT);
+        *ret_host = text;
+        if (text[0] == '[') {
+                end = strchr(text, ']');
+                if (!end || (end[1] && end[1] != ':'))
+                        return false;
+                colon = end[1] ? end + 1 : NULL;
+                *end = '\0';
+                *ret_host = text + 1;
+        } else if (colon && strchr(colon + 1, ':')) {
+                return false;
         }
-        /* getaddrinfo takes what is above modulo 65536 */
-        return **ret_host && strtoul(*ret_port, NULL, 10) <= UINT16_MAX ? 0 : -EINVAL;
+        if (colon) {
+                *colon = '\0';
+                *ret_port = colon + 1;
+        }
+        /* getaddrinfo knows services by name, and takes numbers modulo 65536 */
+        return **ret_host && **ret_port && strspn(*ret_port, "0123456789") == strlen(*ret_port) &&
+               strtoul(*ret_port, NULL, 10) <= UINT16_MAX;
 }
 
 static void note_port(struct listener *listener, const char *host)
@@ -197,14 +209,16 @@ static void note_port(struct listener *listener, const char *host)
 static int open_tcp(uv_loop_t *loop, struct listener *listener, const char *address, struct kc_error *err)
 {
         struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
-        char *copy = strdup(address), *host, *port;
+        char *copy = strdup(address), *host;
+        const char *port;
         int r;
 
         uv_tcp_init(loop, &listener->uv.tcp);
-        if (!copy || split(copy, &host, &port) < 0) {
+        if (!copy || !split_host(copy, &host, &port)) {
                 free(copy);
                 return kc_error_set(err, -EINVAL, KC_CLASS_INVALID,
-                    "tcp:%s: not HOST:PORT, with a port of at most 65535", address);
+                    "tcp:%s: write tcp:HOST[:PORT], a port of at most 65535 and an IPv6 number in brackets",
+                    address);
         }
         r = getaddrinfo(host, port, &hints, &found);
         if (r != 0) {

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "daemon/daemon.h"
+#include "daemon/limits.h"
 #include "daemon/state.h"
 #include "io/provider.h"
 
@@ -184,6 +185,8 @@ static int start(struct daemon *daemon, struct kc_error *err)
         int r;
 
         r = start_lanes(daemon, err);
+        if (r == 0)
+                r = limits_start_pool(&daemon->loop, err);
         if (r == 0)
                 r = start_engine(daemon, &engine, err);
         if (r == 0)

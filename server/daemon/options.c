@@ -8,13 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/limits.h"
+#include "kc_limits.h"
+
 #define NS_PER_S UINT64_C(1000000000)
 #define SECONDS_MAX 1e6
+#define PAGES_DEFAULT 65536u
 #define LANES_MAX 64u
 #define LANES_DEFAULT_MAX 16u
 #define DEFAULT_LISTEN "unix:" OPTIONS_DEFAULT_SOCKET
 
-const char *argp_program_version = "kcopyd " KCOPY_VERSION;
+/* visible: glibc looks for it */
+__attribute__((visibility("default"))) const char *argp_program_version = "kcopyd " KCOPY_VERSION;
 
 static int set_text(char **text, const char *value)
 {
@@ -53,6 +58,20 @@ static int set_seconds(uint64_t *ns, const char *value, struct kc_error *err)
         return 0;
 }
 
+/* Where no time at all would let nothing through. */
+static int set_some_seconds(uint64_t *ns, const char *value, struct kc_error *err)
+{
+        uint64_t some_ns = 0;
+        int r = set_seconds(&some_ns, value, err);
+
+        if (r == 0 && some_ns == 0)
+                return kc_error_set(
+                    err, -EINVAL, KC_CLASS_INVALID, "%s: not a number of seconds above 0", value);
+        if (r == 0)
+                *ns = some_ns;
+        return r;
+}
+
 static int set_word(
     const char *const *words, unsigned n, const char *value, unsigned *ret_index, struct kc_error *err)
 {
@@ -83,11 +102,12 @@ enum key {
 };
 
 static const struct argp_option definitions[] = {
-    {"listen", KEY_LISTEN, "unix:PATH|tcp:HOST:PORT", 0,
+    {"listen", KEY_LISTEN, "unix:PATH|tcp:HOST[:PORT]", 0,
         "Where to take connections; may be repeated (" DEFAULT_LISTEN ")", 0},
     {"plaintext", KEY_PLAINTEXT, NULL, 0,
         "Allow tcp: listeners without TLS: anybody who can reach them may copy", 0},
-    {"pages", KEY_PAGES, "N", 0, "Pages of 4096 bytes for data, of all clients together (65536)", 0},
+    {"pages", KEY_PAGES, "N", 0,
+        "Pages of 4096 bytes for data, of all clients together (65536, or half the memory)", 0},
     {"lanes", KEY_LANES, "N", 0, "Threads that move data (one per core, at most 16)", 0},
     {"state", KEY_STATE, "DIR", 0, "Where to keep what outlives the daemon", 0},
     {"config", KEY_CONFIG, "FILE", 0, "Read options and endpoints from FILE", 0},
@@ -153,10 +173,10 @@ static int apply(struct options *options, int key, const char *value, struct kc_
                 r = set_seconds(&options->drain_timeout_ns, value, err);
                 break;
         case KEY_COMMAND:
-                r = set_seconds(&options->command_timeout_ns, value, err);
+                r = set_some_seconds(&options->command_timeout_ns, value, err);
                 break;
         case KEY_OPEN:
-                r = set_seconds(&options->open_timeout_ns, value, err);
+                r = set_some_seconds(&options->open_timeout_ns, value, err);
                 break;
         case KEY_QUARANTINE:
                 r = set_seconds(&options->quarantine_ns, value, err);
@@ -202,7 +222,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 void options_init(struct options *options)
 {
         *options = (struct options){
-            .pages = 65536,
             .drain_timeout_ns = 30 * NS_PER_S,
             .command_timeout_ns = 30 * NS_PER_S,
             .open_timeout_ns = 10 * NS_PER_S,
@@ -250,10 +269,31 @@ int options_set(struct options *options, const char *name, const char *value, st
         return r;
 }
 
+/* Pages are mapped when a client reserves them, and that would only then find out. */
+static int check_pages(struct options *options, struct kc_error *err)
+{
+        uint64_t memory_bytes = limits_memory_bytes();
+        uint64_t pages_max = memory_bytes / KC_PAGE_BYTES;
+
+        if (options->pages == 0)
+                options->pages = pages_max / 2 < PAGES_DEFAULT ? (uint32_t)(pages_max / 2) : PAGES_DEFAULT;
+        if (options->pages == 0 || options->pages > pages_max)
+                return kc_error_set(err, -EINVAL, KC_CLASS_LIMIT,
+                    "--pages: %u pages are %llu MiB, and kcopyd may have %llu MiB of memory (the machine's, "
+                    "its "
+                    "cgroup's, ulimit -v); at most %llu",
+                    options->pages, (unsigned long long)options->pages * KC_PAGE_BYTES >> 20,
+                    (unsigned long long)memory_bytes >> 20, (unsigned long long)pages_max);
+        return 0;
+}
+
 int options_check(struct options *options, struct kc_error *err)
 {
         unsigned cores = uv_available_parallelism();
+        int r = check_pages(options, err);
 
+        if (r < 0)
+                return r;
         if (options->n_lanes == 0)
                 options->n_lanes = cores < LANES_DEFAULT_MAX ? cores : LANES_DEFAULT_MAX;
         if (options->connection_fd >= 0) {
@@ -272,7 +312,7 @@ int options_check(struct options *options, struct kc_error *err)
 
                 if (strncmp(listen, "unix:", 5) != 0 && strncmp(listen, "tcp:", 4) != 0)
                         return kc_error_set(err, -EINVAL, KC_CLASS_INVALID,
-                            "--listen: %s: neither unix:PATH nor tcp:HOST:PORT", listen);
+                            "--listen: %s: neither unix:PATH nor tcp:HOST[:PORT]", listen);
                 if (listen[0] == 't' && !options->plaintext)
                         return kc_error_set(err, -EINVAL, KC_CLASS_INVALID,
                             "--listen: %s: TCP without TLS lets anybody who reaches it read and write; say "

@@ -11,9 +11,9 @@
 #define OPTIONS_DEFAULT_SOCKET "/run/kcopyd/kcopyd.sock"
 
 struct options {
-        char *listen[OPTIONS_LISTEN_MAX]; /* "unix:PATH", "tcp:HOST:PORT" */
+        char *listen[OPTIONS_LISTEN_MAX]; /* "unix:PATH", "tcp:HOST[:PORT]" */
         unsigned n_listen;
-        uint32_t pages;
+        uint32_t pages; /* 0 until options_check: the default */
         unsigned n_lanes;
         char *state, *config; /* NULL: none */
         uint64_t drain_timeout_ns, command_timeout_ns, open_timeout_ns, quarantine_ns, cancel_grace_ns;

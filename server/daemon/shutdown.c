@@ -1,6 +1,6 @@
 /* The end of the daemon, in the order that lets nothing be used after it is gone:
  *
- *   listeners → sessions (drained, then hung up on) → engine → lanes → signals, actor, loop
+ *   sessions (drained, then hung up on) and listeners → engine → lanes → signals, actor, loop
  *
  * Each phase has a deadline. What is stuck then (a thread in a dead device, an export that does not answer)
  * cannot be taken apart: it is named in the log, and the process leaves as it is. */
@@ -37,6 +37,9 @@ static void on_actor_closed(struct kc_actor_uv *actor)
 static void close_control(struct daemon *daemon)
 {
         daemon->phase = DAEMON_CLOSING;
+        if (!daemon->failed)
+                kc_log_info("daemon", "kcopyd stopped completed=%u failed=%u cancelled=%u",
+                    daemon->n_completed, daemon->n_failed, daemon->n_cancelled);
         kc_actor_timer_stop(&daemon->control.actor, &daemon->deadline);
         for (unsigned i = 0; i < 2; i++)
                 uv_close((uv_handle_t *)&daemon->signals[i], NULL);
@@ -71,6 +74,7 @@ static void on_engine_closed(void *arg, unsigned n_stuck)
                     "daemon", "leaving with requests that were never answered devices=%u", n_stuck);
                 leave(daemon);
         }
+        engine_unobserve(daemon->engine, &daemon->observer);
         engine_free(daemon->engine);
         daemon->engine = NULL;
         stop_lanes(daemon);
@@ -99,9 +103,17 @@ static void on_rpc_closed(void *arg)
         close_engine(daemon);
 }
 
+static void close_listeners(struct daemon *daemon)
+{
+        for (unsigned i = 0; i < daemon->n_listeners; i++)
+                listener_close(daemon->listeners[i]);
+        daemon->n_listeners = 0;
+}
+
 static void hang_up(struct daemon *daemon)
 {
         daemon->phase = DAEMON_HANGING_UP;
+        close_listeners(daemon);
         if (!daemon->rpc) {
                 close_engine(daemon);
                 return;
@@ -126,8 +138,8 @@ static void on_deadline(struct kc_timer *timer)
 
         switch (daemon->phase) {
         case DAEMON_DRAINING:
-                kc_log_warning("daemon", "drain timeout: cancelling what is left connections=%u",
-                    rpc_sessions(daemon->rpc));
+                kc_log_warning("daemon", "drain timeout: cancelling what is left jobs=%u connections=%u",
+                    rpc_jobs(daemon->rpc), rpc_sessions(daemon->rpc));
                 hang_up(daemon);
                 return;
         case DAEMON_HANGING_UP:
@@ -147,24 +159,38 @@ void shutdown_begin(struct daemon *daemon)
         if (daemon->phase > DAEMON_DRAINING)
                 return;
         if (daemon->phase == DAEMON_DRAINING) {
-                kc_log_info("daemon", "told again to stop: cancelling what is left");
+                kc_log_info(
+                    "daemon", "told again to stop: cancelling what is left jobs=%u", rpc_jobs(daemon->rpc));
                 hang_up(daemon);
                 return;
         }
-        for (unsigned i = 0; i < daemon->n_listeners; i++)
-                listener_close(daemon->listeners[i]);
-        daemon->n_listeners = 0;
+        if (daemon->engine)
+                engine_observe(daemon->engine, &daemon->observer);
         if (daemon->phase == DAEMON_STARTING || rpc_sessions(daemon->rpc) == 0) {
                 hang_up(daemon);
                 return;
         }
         daemon->phase = DAEMON_DRAINING;
-        kc_log_info("daemon", "stopping: waiting for jobs connections=%u", rpc_sessions(daemon->rpc));
+        kc_log_info("daemon", "stopping: waiting for jobs jobs=%u connections=%u drain_s=%llu",
+            rpc_jobs(daemon->rpc), rpc_sessions(daemon->rpc),
+            (unsigned long long)(daemon->options.drain_timeout_ns / NS_PER_S));
         set_deadline(daemon, daemon->options.drain_timeout_ns);
         rpc_drain(daemon->rpc, daemon->options.drain_timeout_ns);
 }
 
+static void on_event(struct engine_observer *observer, const struct job_event *event)
+{
+        struct daemon *daemon = kc_container_of(observer, struct daemon, observer);
+
+        if (event->type != JOB_EVENT_COMPLETION)
+                return;
+        daemon->n_completed += event->result->state == JOB_COMPLETED;
+        daemon->n_failed += event->result->state == JOB_FAILED;
+        daemon->n_cancelled += event->result->state == JOB_CANCELLED;
+}
+
 void shutdown_init(struct daemon *daemon)
 {
+        daemon->observer.on_event = on_event;
         kc_timer_init(&daemon->deadline, on_deadline);
 }

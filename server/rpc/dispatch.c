@@ -20,7 +20,7 @@ static const struct operation {
         uint32_t states; /* in which it is allowed */
         bool makes_work; /* not while the daemon drains */
 } operations[] = {
-    [KCOPY__V1__CLIENT_MESSAGE__BODY_HELLO] = {op_hello_run, HANDSHAKE, true},
+    [KCOPY__V1__CLIENT_MESSAGE__BODY_HELLO] = {op_hello_run, HANDSHAKE, false},
     [KCOPY__V1__CLIENT_MESSAGE__BODY_OPEN] = {op_open_run, OPEN, true},
     [KCOPY__V1__CLIENT_MESSAGE__BODY_CLOSE] = {op_close_run, OPEN, false},
     [KCOPY__V1__CLIENT_MESSAGE__BODY_COPY] = {op_copy_run, OPEN, true},

@@ -31,6 +31,13 @@ void op_hello_run(struct session *session, uint64_t request_id, const Kcopy__V1_
         struct engine_client *client;
         uint32_t pages;
 
+        if (session->rpc->draining) {
+                session_refuse_field(session, request_id, "", -ESHUTDOWN, KC_CLASS_STOPPED,
+                    "kcopyd: is shutting down, jobs that still run: %u; ask again when it has been started "
+                    "anew",
+                    rpc_jobs(session->rpc));
+                return;
+        }
         if (hello->version_min > KC_PROTOCOL_VERSION || hello->version_max < KC_PROTOCOL_VERSION) {
                 session_refuse_field(session, request_id, "version_min", -EPROTONOSUPPORT,
                     KC_CLASS_UNSUPPORTED,

@@ -120,6 +120,11 @@ unsigned rpc_sessions(const struct rpc *rpc)
         return rpc->n_sessions;
 }
 
+unsigned rpc_jobs(const struct rpc *rpc)
+{
+        return (unsigned)rpc->jobs.n;
+}
+
 /* ---- the end */
 
 static void on_prepare_closed(uv_handle_t *handle)

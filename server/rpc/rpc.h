@@ -55,9 +55,11 @@ int rpc_accept(struct rpc *rpc, uv_stream_t *listener);
  * process's own user, whoever holds the other end. */
 int rpc_accept_fd(struct rpc *rpc, int fd);
 unsigned rpc_sessions(const struct rpc *rpc);
+unsigned rpc_jobs(const struct rpc *rpc); /* accepted, and their ends not told yet */
 
 /* No new jobs: each session says so, and that there are `drain_ns` left; it says Farewell and ends when its
- * last job has been reported and what it watches has ended. */
+ * last job has been reported and what it watches has ended. Connections that come now are told what is still
+ * waited for. */
 void rpc_drain(struct rpc *rpc, uint64_t drain_ns);
 /* Cancel what is left, report it as the server's doing, end every session. */
 void rpc_hangup(struct rpc *rpc);

@@ -149,11 +149,14 @@ void session_lost(struct session *session, const char *fmt, ...)
         close_stream(session);
 }
 
-/* While the server drains: others' jobs, which this peer watches, are still to end. */
+/* While the server drains: others' jobs, which this peer watches, are still to end; or it is about to ask,
+ * and will be told of them. */
 static bool has_others_to_see(const struct session *session)
 {
         const struct watch *watch = &session->watch;
 
+        if (kc_sm_state(&session->sm) == SESSION_HANDSHAKE)
+                return session->rpc->jobs.n > 0;
         return !session->goodbye_request_id &&
                (!kc_list_empty(&watch->news) || ((watch->all || watch->n_named) && session->rpc->jobs.n));
 }

@@ -32,6 +32,20 @@ grep -q "at most 65535" "$errs" || fail "the message: $(cat "$errs")"
 ctl --server tcp:127.0.0.1:$((65536 + port)) info
 [ $status != 0 ] || fail "a port above 65535 was found"
 
+# Anything but a number is no port; without one it is the default.
+for wrong in abc -1 ""; do
+        status=0
+        timeout 10 kcopyd --listen "tcp:127.0.0.1:$wrong" --plaintext >"$out" 2>"$errs" </dev/null || status=$?
+        expect_status 1
+        grep -q "^kcopyd: tcp:127.0.0.1:$wrong: write tcp:HOST\[:PORT\]" "$errs" || fail "port \"$wrong\": $(cat "$errs")"
+done
+if ! listening_tcp 10810; then
+        timeout 10 kcopyd --listen tcp:127.0.0.1 --plaintext >"$tmp/kcopyd.default.log" 2>&1 </dev/null &
+        default=$!
+        must_wait_for 10 grep -qE 'ready listen=tcp:127.0.0.1:10810 |address already in use' "$tmp/kcopyd.default.log"
+        end_process $default
+fi
+
 # The folder of a socket is not made.
 status=0
 timeout 10 kcopyd --listen "unix:$tmp/nosuch/sock" --state "$tmp/state" >"$out" 2>"$errs" </dev/null || status=$?

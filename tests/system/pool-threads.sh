@@ -1,4 +1,5 @@
 # The thread pool is large enough for local devices that do not answer: 32 threads, unless the user says otherwise.
+# Where they cannot be made the daemon does not start, and says so.
 source "$(dirname "$0")/../lib/functions.sh"
 requires jq
 
@@ -15,3 +16,20 @@ export UV_THREADPOOL_SIZE=3
 start_kcopyd --io threads --lanes 1 --state "$tmp/other"
 n=$(threads)
 [ "$n" -lt 20 ] || fail "$n threads where 3 were asked for"
+unset UV_THREADPOOL_SIZE
+
+# Threads that cannot be made.
+strace -o /dev/null true 2>/dev/null || exit 0
+export ASAN_OPTIONS="$ASAN_OPTIONS:detect_leaks=0" # not under strace
+no_threads() {
+        status=0
+        timeout 20 strace -f -qq -o "$tmp/strace" -e trace=clone,clone3 -e inject=clone,clone3:error=EAGAIN:when="$1"+ \
+                kcopyd --listen "unix:$tmp/refused.sock" --lanes 1 >"$out" 2>"$errs" </dev/null || status=$?
+        expect_status 1
+        grep -q INJECTED "$tmp/strace" || fail "threads were made: the test shows nothing"
+        [ ! -e "$tmp/refused.sock" ] || fail "it listened"
+}
+no_threads 10
+grep -qE '^kcopyd: threads: [0-9]+ of the 32 .* can be made: .*; raise ' "$errs" || fail "the message: $(cat "$errs")"
+no_threads 1
+grep -q '^kcopyd: lane: no thread: .* --lanes' "$errs" || fail "the message: $(cat "$errs")"

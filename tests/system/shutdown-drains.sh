@@ -1,5 +1,5 @@
-# The first SIGTERM stops accepting and waits for the jobs; then the daemon ends with status 0. Its clients are told
-# at once; who waits for a job, or watches, sees its end.
+# The first SIGTERM takes no more jobs and waits for those it has; then the daemon ends with status 0. Its clients are
+# told at once, also those that come only now; who waits for a job, or watches, sees its end. The log says how they ended.
 # labels: core
 source "$(dirname "$0")/../lib/functions.sh"
 requires nbdkit jq
@@ -28,6 +28,10 @@ not_accepting() {
         ! kcopyctl info >/dev/null 2>&1 </dev/null
 }
 must_wait_for 5 not_accepting
+ctl jobs
+expect_status 4
+grep -q 'is shutting down, jobs that still run: 1;' "$errs" || fail "who comes now hears: $(cat "$errs")"
+grep -q 'stopping: waiting for jobs jobs=1 connections=' "$kcopyd_log" || fail "the log: $(cat "$kcopyd_log")"
 alive "$kcopyd_pid" || fail "it did not wait for its job"
 end_copy "$copy_pid" "$copy_out" "$copy_errs"
 expect_done
@@ -37,3 +41,4 @@ wait $watch_pid || fail "watch of a server that ended in good order: status $?: 
 grep -q "job $job: completed" "$tmp/watch" || fail "watch did not see the end: $(cat "$tmp/watch")"
 must_wait_for 10 gone "$kcopyd_pid"
 [ ! -e "$kcopyd_socket" ] || fail "its socket is still there"
+grep -q 'kcopyd stopped completed=1 failed=0 cancelled=0' "$kcopyd_log" || fail "the log: $(cat "$kcopyd_log")"

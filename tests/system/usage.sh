@@ -44,12 +44,20 @@ daemon_wrong() {
         grep -q '^kcopyd: ' "$errs" || fail "kcopyd $*: says $(cat "$errs")"
         [ ! -e "$tmp/s" ] || fail "kcopyd $*: it listened"
 }
-for mistake in --no-such-option "--pages none" "--pages 0" "--lanes 0" "--io maybe" "--drain-timeout never" extra; do
+for mistake in --no-such-option "--pages none" "--pages 0" "--lanes 0" "--io maybe" "--drain-timeout never" \
+        "--open-timeout 0" "--command-timeout 0" extra; do
         # shellcheck disable=SC2086
         daemon_wrong $mistake
         expect_status 2
 done
+daemon_wrong --pages $(($(awk '/^MemTotal:/ { print $2 }' /proc/meminfo) / 4 + 4096))
+expect_status 2
+grep -qE -- '--pages: [0-9]+ pages are [0-9]+ MiB, and kcopyd may have [0-9]+ MiB .*; at most [0-9]+$' "$errs" ||
+        fail "more pages than memory: $(cat "$errs")"
 daemon_wrong --listen pigeon:1
 [ "$status" = 1 ] || [ "$status" = 2 ] || fail "status $status"
 daemon_wrong --config "$tmp/none"
 [ "$status" = 1 ] || [ "$status" = 2 ] || fail "status $status"
+kcopyd --version >"$out"
+grep -q '^kcopyd [0-9]' "$out" || fail "kcopyd --version: $(cat "$out")"
+kcopyd -V >"$out" || fail "kcopyd -V"

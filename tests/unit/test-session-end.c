@@ -286,6 +286,38 @@ static void a_client_without_jobs_is_told_farewell_at_once(void **state)
         expect_end(f, &f->peer);
 }
 
+static void who_comes_while_the_server_drains_hears_why_and_is_not_waited_for(void **state)
+{
+        static struct peer_end late, silent;
+        struct fixture *f = *state;
+        Kcopy__V1__ServerMessage *message;
+
+        hello(f, &f->peer);
+        put_copy(f, &f->peer, "/d");
+        WAIT_FOR(f, f->engine->n_submitted == 1);
+        fake_accept_all(f->engine);
+        accepted_job(f, &f->peer);
+        rpc_drain(f->rpc, 1500 * MS_NS);
+        drop(GET(f, &f->peer, STOPPING));
+        peer_init(&silent, f->rpc);
+        peer_init(&late, f->rpc);
+        turn(f); /* it says hello only after a while */
+        PUT(f, &late, HELLO, hello, Hello, .base = PROTOBUF_C_MESSAGE_INIT(&kcopy__v1__hello__descriptor),
+            .version_min = 1, .version_max = 1, .pages = 16, .client_name = (char *)"test");
+        message = GET(f, &late, REFUSED);
+        assert_string_equal(message->refused->errno_name, "ESHUTDOWN");
+        assert_non_null(strstr(message->refused->reason, "shutting down, jobs that still run: 1"));
+        drop(message);
+        fake_complete_all(f->engine);
+        drop(GET(f, &f->peer, COMPLETION));
+        drop(GET(f, &f->peer, FAREWELL));
+        drop(GET(f, &late, FAREWELL));
+        drop(GET(f, &silent, FAREWELL));
+        close(late.fd);
+        close(silent.fd);
+        WAIT_FOR(f, f->ended == 2);
+}
+
 int main(void)
 {
 #define TEST(name, setup_) cmocka_unit_test_setup_teardown(name, setup_, teardown)
@@ -303,6 +335,7 @@ int main(void)
             TEST(a_watcher_of_a_drained_server_sees_the_jobs_end, setup),
             TEST(so_does_one_that_watches_all, setup),
             TEST(a_client_without_jobs_is_told_farewell_at_once, setup),
+            TEST(who_comes_while_the_server_drains_hears_why_and_is_not_waited_for, setup),
         };
 
         signal(SIGPIPE, SIG_IGN); /* as the daemon does */
