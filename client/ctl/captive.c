@@ -130,6 +130,33 @@ const char *captive_name(const char *device)
         return captive ? captive->bracket->text : device;
 }
 
+bool captive_owns(const char *device)
+{
+        return find(device) != NULL;
+}
+
+char *captive_in_words(const char *text)
+{
+        char *words = NULL;
+
+        for (int i = 0; i < n_captives; i++) {
+                const char *from = words ? words : text, *at;
+                char *next = NULL;
+
+                if (!captives[i].uri || !(at = strstr(from, captives[i].uri)))
+                        continue;
+                if (asprintf(&next, "%.*s%s%s", (int)(at - from), from, captives[i].bracket->text,
+                        at + strlen(captives[i].uri)) < 0)
+                        next = NULL;
+                free(words);
+                words = next;
+                if (!words)
+                        return NULL;
+                i--; /* it may be there again */
+        }
+        return words;
+}
+
 void captive_stop_all(void)
 {
         while (n_captives) {

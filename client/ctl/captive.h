@@ -18,6 +18,11 @@ bool captive_report_dead(void);
 bool captive_is_dead(const char *device);
 /* The text of the bracket whose URI this is, or `device` itself. */
 const char *captive_name(const char *device);
+/* `text` with the bracket's words in place of every such URI; to be freed. NULL: there is none in it, or no
+ * memory. */
+char *captive_in_words(const char *text);
+/* Is `device` a bracket's URI? */
+bool captive_owns(const char *device);
 void captive_stop_all(void);
 /* For a signal handler, just before we die: end them and remove their folders without waiting. */
 void captive_abandon_all(void);

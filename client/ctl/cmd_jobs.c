@@ -1,4 +1,4 @@
-/* kcopyctl jobs: a table of everybody's jobs. */
+/* kcopyctl jobs: a table of one's own jobs. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,27 +21,27 @@ static uint64_t done_bytes(const struct kcopy_destination_result *result)
         return result->copied_bytes + result->zeroed_bytes + result->skipped_bytes;
 }
 
-/* What every destination has; while the job goes on, every one that goes on. */
-static uint64_t done_least(const struct kcopy_job_info *job)
+/* How much of all that the job is to do, at all its destinations, is done; 100 is for everything. */
+static unsigned done_percent(const struct kcopy_job_info *job)
 {
-        uint64_t least = UINT64_MAX, most = 0;
+        double all = (double)job->length_bytes * job->n_destinations, done = 0;
+        bool everything = true;
 
         for (unsigned i = 0; i < job->n_destinations; i++) {
-                uint64_t done = done_bytes(&job->destinations[i].result);
+                uint64_t bytes = done_bytes(&job->destinations[i].result);
 
-                if (done > most)
-                        most = done;
-                if (done < least && (job->result || !job->destinations[i].done))
-                        least = done;
+                done += (double)bytes;
+                everything = everything && bytes >= job->length_bytes;
         }
-        return least < most ? least : most;
+        if (everything)
+                return job->length_bytes || job->state == KCOPY_COMPLETED ? 100 : 0;
+        return all > 0 && done < all ? (unsigned)(done / all * 99.999) : 99;
 }
 
 static void visit(void *opaque, const struct kcopy_job_info *job)
 {
         struct listing *listing = opaque;
         char size[UNITS_TEXT_BYTES], elapsed[UNITS_TEXT_BYTES], name[TEXT_ESCAPED_BYTES];
-        uint64_t least = done_least(job);
 
         if (listing->ctl->json) {
                 json_line(json_job(job));
@@ -50,9 +50,8 @@ static void visit(void *opaque, const struct kcopy_job_info *job)
         if (!listing->head)
                 printf("%13s %-9s %10s %5s %9s  %s\n", "JOB", "STATE", "SIZE", "DONE", "TIME", "WHAT");
         listing->head = true;
-        printf("%13" PRIu64 " %-9s %10s %4.0f%% %9s  %s", job->job, text_state(job->state),
-            units_format(job->length_bytes, size),
-            job->n_destinations && job->length_bytes ? (double)least / (double)job->length_bytes * 100 : 0,
+        printf("%13" PRIu64 " %-9s %10s %4u%% %9s  %s", job->job, text_state(job->state),
+            units_format(job->length_bytes, size), done_percent(job),
             units_format_duration(job->elapsed_ms / 1000, elapsed),
             job->zero ? "zero" : text_escape(job->source_device, name));
         for (unsigned i = 0; i < job->n_destinations; i++)
@@ -87,7 +86,9 @@ enum ctl_status cmd_jobs(const struct ctl *ctl, int argc, char **argv)
         static const struct argp_child CHILDREN[] = {{&usage_argp, 0, NULL, -1}, {0}};
         static const struct argp ARGP = {.options = OPTIONS,
             .parser = parse_option,
-            .doc = "List the server's jobs.",
+            .doc = "List your jobs on the server (root: everybody's).\vDONE is the share of all that is to "
+                   "be written, at all "
+                   "destinations together, that is copied, zeroed or skipped.",
             .children = CHILDREN};
         struct listing listing = {.ctl = ctl};
         struct session session;
@@ -101,6 +102,9 @@ enum ctl_status cmd_jobs(const struct ctl *ctl, int argc, char **argv)
         rc = kcopy_list_jobs(session.client, listing.terminal, visit, &listing);
         if (rc < 0)
                 status = session_failed(&session, rc, NULL);
+        else if (!listing.head && !ctl->json)
+                puts(listing.terminal ? "no jobs"
+                                      : "no jobs (--all shows those that ended within the last hour)");
         session_close(&session, rc == 0);
         return status;
 }

@@ -26,7 +26,7 @@ static void print_json(const char *verb, const struct region *region,
 }
 
 static void print_words(const char *verb, const struct region *region,
-    const struct kcopy_planned_device *device, uint64_t length_bytes, bool source)
+    const struct kcopy_planned_device *device, uint64_t length_bytes, bool source, bool zeroes_skipped)
 {
         char size[UNITS_TEXT_BYTES], name[TEXT_ESCAPED_BYTES];
 
@@ -43,16 +43,17 @@ static void print_words(const char *verb, const struct region *region,
                 if (device->mounted_for_writing)
                         printf(", mounted for writing");
         }
-        puts(device->created || has_size(device) ? ")" : "");
+        printf("%s%s\n", device->created || has_size(device) ? ")" : "",
+            zeroes_skipped ? ", zeroes skipped: declared zero already" : "");
 }
 
 static void print(const struct ctl *ctl, const char *verb, const struct region *region,
-    const struct kcopy_planned_device *device, uint64_t length_bytes, bool source)
+    const struct kcopy_planned_device *device, uint64_t length_bytes, bool source, bool zeroes_skipped)
 {
         if (ctl->json)
                 print_json(verb, region, device, length_bytes, source);
         else
-                print_words(verb, region, device, length_bytes, source);
+                print_words(verb, region, device, length_bytes, source, zeroes_skipped);
 }
 
 void dry_run_print(const struct ctl *ctl, const struct transfer *transfer, const struct kcopy_result *result)
@@ -60,7 +61,7 @@ void dry_run_print(const struct ctl *ctl, const struct transfer *transfer, const
         const struct kcopy_plan *plan = result->plan;
 
         if (plan->source)
-                print(ctl, "read", &transfer->from, plan->source, result->length_bytes, true);
+                print(ctl, "read", &transfer->from, plan->source, result->length_bytes, true, false);
         for (unsigned i = 0; i < plan->n_destinations; i++) {
                 const struct kcopy_planned_device *device = &plan->destinations[i];
                 const char *verb = device->kind == KCOPY_DEVICE_NULL ? "discard"
@@ -68,7 +69,8 @@ void dry_run_print(const struct ctl *ctl, const struct transfer *transfer, const
                                    : transfer->zero                  ? "zero"
                                                                      : "overwrite";
 
-                print(ctl, verb, &transfer->to[i], device, result->length_bytes, false);
+                print(ctl, verb, &transfer->to[i], device, result->length_bytes, false,
+                    transfer->options.flags & KCOPY_DESTINATION_IS_ZERO);
         }
         fflush(stdout);
 }

@@ -21,7 +21,7 @@ void json_line(json_t *object)
         json_decref(object);
 }
 
-json_t *json_text(const char *text)
+static json_t *plain_text(const char *text)
 {
         json_t *string = text ? json_string(text) : json_null();
         char *copy;
@@ -34,6 +34,15 @@ json_t *json_text(const char *text)
                         *c = '?';
         string = copy ? json_string(copy) : NULL;
         free(copy);
+        return string;
+}
+
+json_t *json_text(const char *text)
+{
+        char *words = text ? captive_in_words(text) : NULL;
+        json_t *string = plain_text(words ? words : text);
+
+        free(words);
         return string;
 }
 
@@ -62,14 +71,21 @@ json_t *json_mask(uint64_t mask)
         return array;
 }
 
+/* The URI by which a server in brackets was reached; NULL: its device is named by what reaches it. */
+static json_t *captive_uri(const char *device)
+{
+        return device && captive_owns(device) ? json_string(device) : NULL;
+}
+
 json_t *json_destination(
     unsigned index, const char *device, const struct kcopy_destination_result *destination)
 {
-        return json_pack("{s:i, s:o, s:b, s:o, s:{s:o, s:o, s:o, s:o, s:o}}", "index", (int)index, "device",
-            json_text(device), "durable", destination->durable, "error", json_error(&destination->error),
-            "bytes", "copied", json_number(destination->copied_bytes), "zeroed",
-            json_number(destination->zeroed_bytes), "skipped", json_number(destination->skipped_bytes),
-            "indeterminate", json_number(destination->indeterminate_bytes), "untouched",
+        return json_pack("{s:i, s:o, s:o*, s:b, s:o, s:{s:o, s:o, s:o, s:o, s:o}}", "index", (int)index,
+            "device", json_text(device), "uri", captive_uri(device), "durable", destination->durable, "error",
+            json_error(&destination->error), "bytes", "copied", json_number(destination->copied_bytes),
+            "zeroed", json_number(destination->zeroed_bytes), "skipped",
+            json_number(destination->skipped_bytes), "indeterminate",
+            json_number(destination->indeterminate_bytes), "untouched",
             json_number(destination->untouched_bytes));
 }
 
@@ -100,8 +116,8 @@ json_t *json_completion(const char *from, const char *const *to, bool read_err, 
             json_number(result->job), "state", text_state(result->state), "read_err", read_err, "write_err",
             json_mask(write_err), "durable", result->durable, "length_bytes",
             json_number(result->length_bytes), "elapsed_ms", json_number(result->elapsed_ms), "source",
-            from || read_err ? json_pack("{s:o, s:o}", "device", json_text(from), "error",
-                                   json_error(&result->source_error))
+            from || read_err ? json_pack("{s:o, s:o*, s:o}", "device", json_text(from), "uri",
+                                   captive_uri(from), "error", json_error(&result->source_error))
                              : json_null(),
             "destinations", destinations);
 }

@@ -8,7 +8,7 @@
 
 /* Print an object as a line and let it go. NULL (no memory) ends the program: a line left out would lie. */
 void json_line(json_t *object);
-/* Text that may be no UTF-8 (a path of ours): a string in any case. */
+/* Text that may be no UTF-8 (a path of ours): a string in any case. A captive's URI becomes its words. */
 json_t *json_text(const char *text);
 json_t *json_number(uint64_t number);
 /* null or {"class", "errno", "sector", "message"}. */

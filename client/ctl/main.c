@@ -9,16 +9,19 @@
 #include "ctl/text.h"
 #include "ctl/usage.h"
 
+static enum ctl_status cmd_help(const struct ctl *ctl, int argc, char **argv);
+
 static const struct ctl_command COMMANDS[] = {
     {"copy", cmd_copy, "copy a device to one or more others"},
     {"zero", cmd_zero, "zero one or more devices"},
-    {"jobs", cmd_jobs, "list the server's jobs"},
+    {"jobs", cmd_jobs, "list your jobs (root: everybody's)"},
     {"job", cmd_job, "show everything about a job"},
     {"watch", cmd_watch, "print what happens to jobs"},
     {"wait", cmd_wait, "wait until jobs have ended"},
     {"cancel", cmd_cancel, "ask for the end of jobs"},
     {"endpoints", cmd_endpoints, "list the devices that the server has names for"},
     {"info", cmd_info, "show what the server is and how busy"},
+    {"help", cmd_help, "show this, or the options of a command"},
 };
 #define N_COMMANDS (sizeof(COMMANDS) / sizeof(COMMANDS[0]))
 
@@ -84,6 +87,21 @@ static void parse(int argc, char **argv, struct front *front)
         };
 
         usage_parse(&ARGP, argc, argv, true, NULL, front);
+}
+
+/* As with --help behind the command that is named, or before any. */
+static enum ctl_status cmd_help(const struct ctl *ctl, int argc, char **argv)
+{
+        char *words[] = {"kcopyctl", argc > 1 ? argv[1] : "--help", "--help", NULL};
+        struct front front = {0};
+        char name[64];
+
+        parse(argc > 1 ? 3 : 2, words, &front);
+        if (front.command->run == cmd_help)
+                return cmd_help(ctl, 1, words);
+        snprintf(name, sizeof(name), "kcopyctl %s", front.command->name);
+        words[1] = name;
+        return front.command->run(ctl, 2, words + 1);
 }
 
 static enum ctl_status run(int argc, char **argv, struct ctl *ctl)

@@ -2,11 +2,13 @@
 #include "ctl/progress.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "ctl/captive.h"
 #include "ctl/text.h"
 #include "ctl/units.h"
 
@@ -16,6 +18,11 @@
 #define COLUMNS_DEFAULT 80
 #define BAR_MAX 40
 #define BAR_MIN 10
+/* What stands beside the bar at its widest, so that the bar's width is the same in every frame:
+ * "100% []", " 1023 MiB / 1023 MiB", "  1023 MiB/s", "  99:59:59 left", and the column that stays free; of
+ * several destinations also "  #63 is 1023 MiB behind". */
+#define BESIDE_COLUMNS (7 + 20 + 12 + 15 + 1)
+#define BEHIND_COLUMNS 24
 
 static struct progress *on_screen; /* whose bar must go before a message */
 
@@ -117,6 +124,18 @@ static void bar_text(unsigned width, unsigned percent, char *text)
         strcpy(text + 1 + width, "]");
 }
 
+/* 0: there is no room for one. */
+static unsigned bar_width(const struct kcopy_event *event, unsigned columns)
+{
+        unsigned beside = BESIDE_COLUMNS;
+
+        if (event->n_destinations > 1 && columns >= BESIDE_COLUMNS + BEHIND_COLUMNS + BAR_MIN)
+                beside += BEHIND_COLUMNS;
+        if (columns < beside + BAR_MIN)
+                return 0;
+        return columns - beside < BAR_MAX ? columns - beside : BAR_MAX;
+}
+
 void progress_line(const struct kcopy_event *event, const struct progress_over *over, const char *note,
     unsigned columns, char line[PROGRESS_LINE_BYTES])
 {
@@ -124,8 +143,8 @@ void progress_line(const struct kcopy_event *event, const struct progress_over *
             left_text[UNITS_TEXT_BYTES], lag_text[UNITS_TEXT_BYTES];
         char parts[5][128] = {"", "", "", "", ""}, bar[BAR_MAX + 3] = "";
         uint64_t most, done;
-        unsigned last, used, percent, n_parts = 5;
-        int room;
+        unsigned last, used, percent, n_parts = 5, width = bar_width(event, columns);
+        int spare;
 
         done = done_least(event, over, &most, &last);
         percent = percent_of(done, event->length_bytes);
@@ -134,8 +153,6 @@ void progress_line(const struct kcopy_event *event, const struct progress_over *
         if (event->rate_bytes_per_s)
                 snprintf(
                     parts[1], sizeof(parts[1]), "  %s/s", units_format(event->rate_bytes_per_s, rate_text));
-        else
-                strcpy(parts[1], "  -/s");
         if (note[0])
                 snprintf(parts[2], sizeof(parts[2]), "  %s", note);
         else if (event->rate_bytes_per_s && done < event->length_bytes)
@@ -149,19 +166,21 @@ void progress_line(const struct kcopy_event *event, const struct progress_over *
         if (over->failed)
                 snprintf(parts[4], sizeof(parts[4]), "  %d failed", __builtin_popcountll(over->failed));
 
-        /* what does not fit goes, the last first; then the bar takes what is left; one column stays free, so
-           that no terminal wraps */
+        if (width)
+                bar_text(width, percent, bar);
+        /* a reason is cut to what is left beside the rest; then what does not fit goes, the last first; one
+           column stays free, so that no terminal wraps */
+        spare = (int)columns - (int)(6 + strlen(bar) + strlen(parts[0]) + strlen(parts[1]));
+        if (columns && note[0] && spare >= 0 && strlen(parts[2]) > (size_t)spare)
+                parts[2][spare] = '\0';
         for (;;) {
-                used = 5;
+                used = 5 + (unsigned)strlen(bar);
                 for (unsigned i = 0; i < n_parts; i++)
                         used += (unsigned)strlen(parts[i]);
                 if (!columns || used < columns || n_parts == 0)
                         break;
                 n_parts--;
         }
-        room = (int)columns - (int)used - 3;
-        if (room >= BAR_MIN)
-                bar_text(room > BAR_MAX ? BAR_MAX : (unsigned)room, percent, bar);
         snprintf(line, PROGRESS_LINE_BYTES, columns ? "%3u%% %s" : "%u%%%s", percent, bar);
         for (unsigned i = 0; i < n_parts; i++)
                 strcat(line, parts[i]);
@@ -206,13 +225,17 @@ static void print(struct progress *progress, const struct kcopy_event *event)
 
 static void tell_state(struct progress *progress, const struct kcopy_event *event)
 {
-        char reason[TEXT_ESCAPED_BYTES];
+        char reason[TEXT_ESCAPED_BYTES], *words = captive_in_words(event->reason);
 
         if (event->state == KCOPY_RUNNING && !event->reason[0])
                 progress->note[0] = '\0';
         else
                 snprintf(progress->note, sizeof(progress->note), "%.60s",
-                    text_escape(event->reason[0] ? event->reason : text_state(event->state), reason));
+                    text_escape(words              ? words
+                                : event->reason[0] ? event->reason
+                                                   : text_state(event->state),
+                        reason));
+        free(words);
         if (!progress->note[0])
                 return;
         if (progress->mode == PROGRESS_PLAIN) {

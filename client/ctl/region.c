@@ -88,7 +88,7 @@ static enum tail parse_tail(
         return TAIL_GOOD;
 }
 
-static bool is_uri(const char *name)
+bool region_is_uri(const char *name)
 {
         size_t i = 0;
 
@@ -115,7 +115,7 @@ static char *absolute(const char *name, const char *folder)
 
 static char *resolve(const char *name, enum region_names names, const char *folder)
 {
-        if (strcmp(name, "null:") == 0 || is_uri(name))
+        if (strcmp(name, "null:") == 0 || region_is_uri(name))
                 return strdup(name);
         if (!strchr(name, '/') && names == REGION_BARE_IS_ENDPOINT)
                 return strdup(name);

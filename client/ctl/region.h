@@ -30,6 +30,8 @@ bool region_parse(const char *text, enum region_names names, const char *folder,
 /* Parse a tail alone, "#START+COUNT", or "" for all of the device. */
 bool region_parse_tail(
     const char *tail, uint64_t *ret_sector, uint64_t *ret_count_sectors, char reason[REGION_REASON_BYTES]);
+/* "nbd://…", or of any other scheme. */
+bool region_is_uri(const char *name);
 void region_done(struct region *region);
 /* The library's view of it; borrows the name. */
 struct kcopy_io_region region_io(const struct region *region);

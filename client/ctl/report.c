@@ -9,12 +9,21 @@
 #include "ctl/text.h"
 #include "ctl/units.h"
 
+#define WAITED_MIN_MS 100 /* less is no waiting that anybody noticed */
+
 static const char *device_name(const struct report *report, unsigned i, char text[32])
 {
+        if (report->to_words)
+                return report->to_words[i];
         if (report->to && report->to[i])
                 return captive_name(report->to[i]);
         snprintf(text, 32, "destination %u", i);
         return text;
+}
+
+static const char *source_name(const struct report *report)
+{
+        return report->from_word ? report->from_word : report->from ? captive_name(report->from) : "source";
 }
 
 static bool counts_for_durability(const struct report *report, unsigned i)
@@ -46,16 +55,26 @@ enum ctl_status report_status(
         return CTL_DONE;
 }
 
-static void print_error(
-    const char *name, const char *device, const struct kcopy_endpoint_error *error, const char *ledger)
+/* How to have it wait for longer. */
+static const char *timeout_remedy(const struct report *report, const struct kcopy_endpoint_error *error)
+{
+        return report->own && error->error_class == KCOPY_CLASS_TIMEOUT &&
+                       strstr(error->message, "the job's timeout")
+                   ? "; --timeout SECONDS sets it"
+                   : "";
+}
+
+static void print_error(const struct report *report, const char *name, const char *device,
+    const struct kcopy_endpoint_error *error, const char *ledger)
 {
         const char *message = text_without_subject(error->message, device);
         char sector[40] = "";
 
         if (error->has_sector && !strstr(message, "sector"))
                 snprintf(sector, sizeof(sector), " at sector %" PRIu64, error->sector);
-        text_error(name, "%s%s (%s%s%s)%s", message[0] ? message : "failed", sector,
-            text_class(error->error_class), error->errno_name[0] ? ", " : "", error->errno_name, ledger);
+        text_error(name, "%s%s (%s%s%s)%s%s", message[0] ? message : "failed", sector,
+            text_class(error->error_class), error->errno_name[0] ? ", " : "", error->errno_name,
+            timeout_remedy(report, error), ledger);
 }
 
 /* "; 12.0 MiB copied, 4.0 KiB of unknown content, 1.0 GiB untouched" */
@@ -83,7 +102,33 @@ static const char *ledger_text(const struct kcopy_destination_result *destinatio
                     units_format(parts[i].bytes, size), parts[i].what);
                 separator = ", ";
         }
+        if (destination->copied_bytes || destination->zeroed_bytes || destination->skipped_bytes ||
+            destination->indeterminate_bytes)
+                snprintf(text + n, 160 - n, "; it stays incomplete");
         return text;
+}
+
+/* The command line's word for a field of the job that is no device's, or NULL. */
+static const char *option_of(const char *field)
+{
+        static const struct {
+                const char *field, *option;
+        } OPTIONS[] = {
+            {"options.on_error", "--on-error"},
+            {"options.durability", "--durability"},
+            {"options.priority", "--priority"},
+            {"options.rate_bytes_per_s", "--rate"},
+            {"options.timeout_ms", "--timeout"},
+            {"options.zero_destinations", "--destination-is-zero"},
+            {"options.validate_only", "--dry-run"},
+            {"pages", "--pages"},
+            {"to", "destinations"},
+        };
+
+        for (unsigned i = 0; i < sizeof(OPTIONS) / sizeof(OPTIONS[0]); i++)
+                if (strcmp(OPTIONS[i].field, field) == 0)
+                        return OPTIONS[i].option;
+        return NULL;
 }
 
 /* "options.priority" → "priority", as which the server speaks of it */
@@ -94,65 +139,112 @@ static const char *last_part(const char *field)
         return dot ? dot + 1 : field;
 }
 
+/* An overlap names the other device by its field, too. */
+static const char *without_fields(const char *message, char text[512])
+{
+        static const char OVERLAPS[] = "overlaps with ";
+        const char *field = message + strlen(OVERLAPS);
+        unsigned index;
+        int used = 0;
+
+        if (strncmp(message, OVERLAPS, strlen(OVERLAPS)) != 0)
+                return message;
+        if (strncmp(field, "from ", 5) == 0)
+                snprintf(text, 512, "%sthe source%s", OVERLAPS, field + 4);
+        else if (sscanf(field, "to[%u]%n", &index, &used) == 1 && used)
+                snprintf(text, 512, "%sdestination %u%s", OVERLAPS, index, field + used);
+        else
+                return message;
+        return text;
+}
+
+/* In the words of the command line: which of its words the refused field was, and how to write it otherwise.
+ */
 static void print_refused(const struct report *report, const struct kcopy_result *result)
 {
-        const char *field = result->refused_field;
-        char limit[48] = "", text[32];
-        const char *name = NULL, *device = NULL;
+        const struct kcopy_endpoint_error *refusal = &result->refusal;
+        const char *field = result->refused_field, *part = last_part(field);
+        const char *name = NULL, *device = NULL, *hint = "";
+        bool source = strncmp(field, "from", 4) == 0;
         unsigned index;
+        char text[32], words[512];
 
-        if (result->has_limit)
-                snprintf(limit, sizeof(limit), " (limit: %" PRIu64 "%s)", result->limit,
-                    strcmp(last_part(field), "count") == 0 || strcmp(last_part(field), "sector") == 0
-                        ? " sectors"
-                        : "");
-        if (strncmp(field, "from", 4) == 0 && report->from) {
+        if (source && report->from) {
                 device = report->from;
-                name = captive_name(device);
+                name = source_name(report);
         } else if (sscanf(field, "to[%u]", &index) == 1 && index < KCOPY_DESTINATIONS_MAX) {
                 device = report->to ? report->to[index] : NULL;
                 name = device_name(report, index, text);
         }
         if (device && captive_is_dead(device)) /* that nothing could be reached there is no news */
                 return;
-        if (name)
-                text_error(name, "refused: %s: %s%s", field,
-                    text_without_subject(result->refusal.message, device), limit);
-        else
-                text_error(field[0] ? field : "refused", "%s%s",
-                    text_without_subject(result->refusal.message, last_part(field)), limit);
+        if (!name) {
+                name = option_of(field);
+                text_error(name       ? name
+                           : field[0] ? field
+                                      : "refused",
+                    "%s", text_without_subject(refusal->message, part));
+                return;
+        }
+        if (report->own && report->whole && (strcmp(part, "sector") == 0 || strcmp(part, "count") == 0))
+                hint = "; a part of a device is written DEVICE#START+COUNT";
+        else if (report->own && strcmp(part, "count") == 0)
+                hint = " (in #START+COUNT)";
+        else if (report->own && device && captive_name(device) == device)
+                hint = names_hint(report->place, name, source, strcmp(refusal->errno_name, "ENOENT") == 0);
+        text_error(name, "refused: %s%s",
+            without_fields(text_without_subject(refusal->message, device), words), hint);
+}
+
+/* The part of a copy that was no data: ", 1.0 MiB of it zeroes, 1.0 GiB of it skipped, …" */
+static void print_parts(const struct report *report, uint64_t zeroed_bytes, uint64_t skipped_bytes)
+{
+        char size[UNITS_TEXT_BYTES];
+
+        if (zeroed_bytes && !report->zero)
+                printf(", %s of it zeroes", units_format(zeroed_bytes, size));
+        if (skipped_bytes)
+                printf(", %s of it skipped, declared zero already", units_format(skipped_bytes, size));
+}
+
+static uint64_t most(uint64_t one, uint64_t other)
+{
+        return one > other ? one : other;
 }
 
 /* For the destinations that are not in `write_err`, of which there is one. */
 static void print_summary(const struct report *report, uint64_t write_err, const struct kcopy_result *result)
 {
-        double seconds = (double)result->elapsed_ms / 1000;
-        uint64_t zeroes = 0;
+        uint64_t waited_ms = report->waited_ms < result->elapsed_ms ? report->waited_ms : result->elapsed_ms;
+        double seconds = (double)(result->elapsed_ms - waited_ms) / 1000;
+        uint64_t copied_bytes = 0, zeroed_bytes = 0, skipped_bytes = 0;
         unsigned n_good = 0;
         bool durable = true;
-        char length[UNITS_TEXT_BYTES], rate[UNITS_TEXT_BYTES], zero[UNITS_TEXT_BYTES];
+        char length[UNITS_TEXT_BYTES], rate[UNITS_TEXT_BYTES];
 
         for (unsigned i = 0; i < result->n_destinations; i++) {
                 const struct kcopy_destination_result *destination = &result->destinations[i];
-                uint64_t sum = destination->zeroed_bytes + destination->skipped_bytes;
 
                 if (write_err >> i & 1)
                         continue;
                 n_good++;
-                if (sum > zeroes)
-                        zeroes = sum;
+                copied_bytes = most(copied_bytes, destination->copied_bytes);
+                zeroed_bytes = most(zeroed_bytes, destination->zeroed_bytes);
+                skipped_bytes = most(skipped_bytes, destination->skipped_bytes);
                 durable = durable && destination->durable;
         }
         printf("%s %s in %.2f s", report->zero ? "zeroed" : "copied",
             units_format(result->length_bytes, length), seconds);
-        if (result->elapsed_ms)
-                printf(" (%s/s)", units_format((uint64_t)((double)result->length_bytes / seconds), rate));
+        if (waited_ms >= WAITED_MIN_MS)
+                printf(" after waiting %.2f s", (double)waited_ms / 1000);
+        /* of data: holes have none; how long somebody else's job waited is not known */
+        if (report->own && copied_bytes && seconds > 0)
+                printf(" (%s/s)", units_format((uint64_t)((double)copied_bytes / seconds), rate));
         if (n_good < result->n_destinations)
                 printf(" to %u of %u destinations", n_good, result->n_destinations);
         else if (n_good > 1)
                 printf(" to %u destinations", n_good);
-        if (zeroes && !report->zero)
-                printf(", %s of it zeroes", units_format(zeroes, zero));
+        print_parts(report, zeroed_bytes, skipped_bytes);
         puts(durable ? "; durable" : "; not flushed");
         fflush(stdout);
 }
@@ -194,13 +286,12 @@ void report_print(
         if (result->state == KCOPY_LOST) /* there is no more to say than that, and the session says it */
                 return;
         if (read_err)
-                print_error(report->from ? captive_name(report->from) : "source", report->from,
-                    &result->source_error, "");
+                print_error(report, source_name(report), report->from, &result->source_error, "");
         for (unsigned i = 0; i < result->n_destinations; i++) {
                 const struct kcopy_destination_result *destination = &result->destinations[i];
 
                 if (write_err & UINT64_C(1) << i)
-                        print_error(device_name(report, i, text), report->to ? report->to[i] : NULL,
+                        print_error(report, device_name(report, i, text), report->to ? report->to[i] : NULL,
                             &destination->error, ledger_text(destination, ledger));
                 else if (report->want_durable && !destination->durable && counts_for_durability(report, i))
                         text_error(device_name(report, i, text),

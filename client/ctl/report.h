@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "ctl/ctl.h"
+#include "ctl/names.h"
 #include "kcopy.h"
 
 struct report {
@@ -14,6 +15,12 @@ struct report {
         bool json;             /* standard output is for JSON: no summary there */
         const char *from;      /* NULL: none, or not known */
         const char *const *to; /* by destination; NULL: not known */
+        /* of a job from this command line; zeroed: of somebody's */
+        bool own;
+        bool whole; /* no region was named */
+        enum names_place place;
+        const char *from_word, *const *to_words; /* as typed */
+        uint64_t waited_ms;                      /* before it ran */
 };
 
 /* 0 only if everything was done, and as durable as asked (null: never is, and need not be). */

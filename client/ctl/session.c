@@ -40,10 +40,17 @@ static void find_daemon(char path[PATH_MAX])
 
 static enum ctl_status no_server(struct session *session, int rc, const char *reason)
 {
+        const char *what = text_without_subject(reason, session->server);
+
+        if (strncmp(what, "pages: ", 7) == 0) { /* it is there, and has said no */
+                text_error("--pages", "%s; fewer may do", what + 7);
+                child_stop(&session->daemon, 0);
+                return CTL_REFUSED;
+        }
         if (session->daemon.pid && child_wait(&session->daemon, DAEMON_DYING_MS))
                 text_error(session->server, "the private daemon %s", child_describe(&session->daemon));
         else
-                text_error(session->server, "%s%s", text_without_subject(reason, session->server),
+                text_error(session->server, "%s%s", what,
                     session->daemon.pid || rc == -ESHUTDOWN ? ""
                     : rc == -EACCES ? "; its socket is not for you: its owner and mode say for whom it is"
                                     : "; is kcopyd running there? --server names another one");
@@ -56,6 +63,11 @@ enum ctl_status session_open(struct session *session, const struct ctl *ctl, uns
         char message[512];
         int rc;
 
+        /* --server has been looked at when it was parsed */
+        if (ctl->server && strncmp(ctl->server, "unix:", 5) != 0 && strncmp(ctl->server, "tcp:", 4) != 0) {
+                text_error("KCOPYD_SERVER", "%s is neither unix:PATH nor tcp:HOST[:PORT]", ctl->server);
+                return CTL_USAGE;
+        }
         *session = (struct session){.server = ctl->server ? ctl->server : "kcopyd"};
         rc = kcopy_client_create(ctl->server, pages, &session->client, message, sizeof(message));
         return rc < 0 ? no_server(session, rc, message) : CTL_DONE;

@@ -2,7 +2,12 @@
 #include "ctl/text.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "ctl/captive.h"
+
+#define CUT "…"
 
 static void (*before_error)(void);
 
@@ -45,6 +50,7 @@ static bool ends_in_colon(const char *text)
 void text_error(const char *subject, const char *format, ...)
 {
         char reason[TEXT_ESCAPED_BYTES], escaped[TEXT_ESCAPED_BYTES];
+        char *words;
         va_list args;
 
         if (before_error)
@@ -54,20 +60,41 @@ void text_error(const char *subject, const char *format, ...)
         va_end(args);
         /* "null:" has a colon of its own */
         fprintf(stderr, "kcopyctl: %s%s ", text_escape(subject, escaped), ends_in_colon(subject) ? "" : ":");
-        fprintf(stderr, "%s\n", text_escape(reason, escaped));
+        words = captive_in_words(reason);
+        fprintf(stderr, "%s\n", text_escape(words ? words : reason, escaped));
+        free(words);
+}
+
+/* What the server makes of one byte that it does not print. */
+static bool is_hex_of(const char *text, unsigned char byte)
+{
+        char hex[5];
+
+        snprintf(hex, sizeof(hex), "\\x%02x", byte);
+        return strncmp(text, hex, 4) == 0;
 }
 
 const char *text_without_subject(const char *message, const char *subject)
 {
-        size_t bytes = subject ? strlen(subject) : 0;
+        const char *at = message;
 
-        if (!bytes || strncmp(message, subject, bytes) != 0)
+        if (!subject || !subject[0])
                 return message;
-        if (strncmp(message + bytes, ": ", 2) == 0)
-                return message + bytes + 2;
-        if (ends_in_colon(subject) && message[bytes] == ' ')
-                return message + bytes + 1;
-        return message;
+        for (const char *c = subject; *c; c++) {
+                if (is_hex_of(at, (unsigned char)*c)) {
+                        at += 4;
+                } else if (*at == *c) {
+                        at++;
+                } else if (strncmp(at, CUT, strlen(CUT)) == 0) { /* the server cuts long names */
+                        at += strlen(CUT);
+                        break;
+                } else {
+                        return message;
+                }
+        }
+        if (strncmp(at, ": ", 2) == 0)
+                return at + 2;
+        return ends_in_colon(subject) && *at == ' ' ? at + 1 : message;
 }
 
 struct class_name {

@@ -10,6 +10,7 @@
 #include "ctl/captive.h"
 #include "ctl/interrupt.h"
 #include "ctl/json.h"
+#include "ctl/names.h"
 #include "ctl/report.h"
 #include "ctl/text.h"
 
@@ -26,19 +27,30 @@ struct run {
         struct progress progress;
         struct report report;
         uint64_t ticket;
-        bool accepted, ended;
+        bool accepted, began, ended;
         bool cancelling, impatient;
+        int64_t accepted_ms;
         enum ctl_status status;
 };
 
 /* ---- what the library calls */
+
+static int64_t now_ms(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
 
 static void on_event(void *opaque, const struct kcopy_event *event)
 {
         struct run *run = opaque;
 
         if (event->type == KCOPY_EVENT_ACCEPTED)
-                run->accepted = true;
+                run->accepted = true, run->accepted_ms = now_ms();
+        if (event->type == KCOPY_EVENT_STATE && event->state == KCOPY_RUNNING && !run->began)
+                run->began = true, run->report.waited_ms = (uint64_t)(now_ms() - run->accepted_ms);
         if (event->type == KCOPY_EVENT_STOPPING)
                 session_report_stopping(&run->session, event->drain_ms, "this job");
         if (event->type == KCOPY_EVENT_DESTINATION && event->index >= run->transfer->n_to)
@@ -100,14 +112,6 @@ static int submit(struct run *run)
             run->session.client, &from, transfer->n_to, to, &options, on_end, run, &run->ticket);
 }
 
-static int64_t now_ms(void)
-{
-        struct timespec now;
-
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Until the job has ended; a held signal cancels it. */
 static void wait_for_end(struct run *run)
 {
@@ -142,6 +146,16 @@ static void wait_for_end(struct run *run)
         }
 }
 
+/* Nobody has named a part of anything. */
+static bool whole(const struct transfer *transfer)
+{
+        bool whole = !transfer->from.sector && !transfer->from.count_sectors;
+
+        for (unsigned i = 0; i < transfer->n_to; i++)
+                whole = whole && !transfer->to[i].sector && !transfer->to[i].count_sectors;
+        return whole;
+}
+
 static enum ctl_status carry_out(const struct ctl *ctl, const struct transfer *transfer)
 {
         struct run run = {.ctl = ctl,
@@ -149,8 +163,13 @@ static enum ctl_status carry_out(const struct ctl *ctl, const struct transfer *t
             .report = {.zero = transfer->zero,
                 .json = ctl->json,
                 .want_durable = !(transfer->options.flags & KCOPY_NO_FLUSH),
+                .own = true,
+                .place = names_place(ctl->server),
                 .from = transfer->from.device,
-                .to = transfer->to_devices}};
+                .to = transfer->to_devices,
+                .from_word = transfer->from_word,
+                .to_words = transfer->to_words,
+                .whole = whole(transfer)}};
         enum ctl_status status = session_open_private(&run.session, ctl, transfer->pages);
 
         if (status != CTL_DONE)
@@ -171,19 +190,37 @@ static enum ctl_status carry_out(const struct ctl *ctl, const struct transfer *t
 
 /* ---- regions */
 
-static bool parse_word(
-    const struct ctl *ctl, const char *word, struct region *ret_region, enum ctl_status *ret_status)
+static bool parse_name(const struct ctl *ctl, const char *word, bool source, struct region *ret_region)
+{
+        enum region_names names = ctl->server ? REGION_BARE_IS_ENDPOINT : REGION_BARE_IS_FILE;
+        char reason[REGION_REASON_BYTES], why[NAMES_REASON_BYTES];
+
+        if (!region_parse(word, names, NULL, ret_region, reason)) {
+                text_error(word, "%s", reason);
+                return false;
+        }
+        if (names_check(names_place(ctl->server), word, source, why))
+                return true;
+        region_done(ret_region);
+        text_error(word, "%s", why);
+        return false;
+}
+
+static bool parse_word(const struct ctl *ctl, const char *word, bool source, struct region *ret_region,
+    enum ctl_status *ret_status)
 {
         const struct bracket *bracket = brackets_find(ctl->brackets, word);
         char reason[REGION_REASON_BYTES];
 
         *ret_status = CTL_USAGE;
-        if (!bracket) {
-                enum region_names names = ctl->server ? REGION_BARE_IS_ENDPOINT : REGION_BARE_IS_FILE;
-
-                if (region_parse(word, names, NULL, ret_region, reason))
-                        return true;
-                text_error(word, "%s", reason);
+        if (!bracket)
+                return parse_name(ctl, word, source, ret_region);
+        if (names_place(ctl->server) == NAMES_FAR) {
+                text_error(bracket->text,
+                    "a server in brackets runs on this machine, where %s cannot reach it; start it there, "
+                    "and "
+                    "name it by its NBD URI",
+                    ctl->server);
                 return false;
         }
         if (!region_parse_tail(bracket->tail, &ret_region->sector, &ret_region->count_sectors, reason)) {
@@ -200,14 +237,16 @@ static enum ctl_status parse_words(
         enum ctl_status status;
 
         if (!transfer->zero) {
-                if (!parse_word(ctl, *words, &transfer->from, &status))
+                if (!parse_word(ctl, *words, true, &transfer->from, &status))
                         return status;
+                transfer->from_word = *words;
                 words++;
                 n_words--;
         }
         for (unsigned i = 0; i < n_words; i++) {
-                if (!parse_word(ctl, words[i], &transfer->to[i], &status))
+                if (!parse_word(ctl, words[i], false, &transfer->to[i], &status))
                         return status;
+                transfer->to_words[i] = words[i];
                 transfer->n_to = i + 1;
                 transfer->to_devices[i] = transfer->to[i].device;
         }

@@ -16,7 +16,8 @@ struct transfer {
         struct region from;
         unsigned n_to;
         struct region to[KCOPY_DESTINATIONS_MAX];
-        const char *to_devices[KCOPY_DESTINATIONS_MAX]; /* the names in `to` */
+        const char *to_devices[KCOPY_DESTINATIONS_MAX];           /* the names in `to` */
+        const char *from_word, *to_words[KCOPY_DESTINATIONS_MAX]; /* as typed, for messages */
         struct kcopy_options options;
         unsigned pages; /* 0: the default */
         bool dry_run;

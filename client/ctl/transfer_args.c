@@ -28,7 +28,8 @@ static const struct argp_option OPTIONS[] = {
     {"rate", KEY_RATE, "BYTES_PER_S", 0, "At most so much data per second and destination (units: K M G T)",
         0},
     {"timeout", KEY_TIMEOUT, "SECONDS", 0, "How long one command of a device may take", 0},
-    {"pages", KEY_PAGES, "N", 0, "Memory to copy with, in pages of 4096 bytes (default 4096)", 0},
+    {"pages", KEY_PAGES, "N", 0,
+        "Memory to copy with, in pages of 4096 bytes, or as in 64MiB (default 4096: 16 MiB)", 0},
     {"priority", KEY_PRIORITY, "0-7", 0, "The job's share of the server, against your other jobs", 0},
     {"progress", KEY_PROGRESS, "auto|bar|plain|none", 0, "How to show progress on standard error", 0},
     {"dry-run", 'n', NULL, 0, "Have the job judged as a real one, print what would be done, write nothing",
@@ -49,6 +50,22 @@ static int choose(struct argp_state *state, const char *option, const char *arg,
                 n += (size_t)snprintf(list + n, sizeof(list) - n, "%s%s", i ? ", " : "", words[i]);
         argp_error(state, "--%s: %s is none of %s", option, arg, list);
         return -1;
+}
+
+/* Pages, or bytes with a unit, rounded up to pages. */
+static bool parse_pages(const char *arg, unsigned *ret_pages)
+{
+        uint64_t value;
+        bool has_unit;
+
+        if (units_parse(arg, strlen(arg), &value, &has_unit) != UNITS_OK)
+                return false;
+        if (has_unit)
+                value = value / KCOPY_PAGE_BYTES + (value % KCOPY_PAGE_BYTES != 0);
+        if (value == 0 || value > UINT32_MAX)
+                return false;
+        *ret_pages = (unsigned)value;
+        return true;
 }
 
 static bool number(
@@ -97,20 +114,29 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         case KEY_RATE:
                 if (units_parse(arg, strlen(arg), &options->rate_bytes_per_s, &has_unit) != UNITS_OK ||
                     !options->rate_bytes_per_s) {
-                        argp_error(state, "--rate: %s is no rate: write bytes per second, as in 500M", arg);
+                        argp_error(state,
+                            "--rate: %s is not a whole number of bytes per second above 0, as in 500M "
+                            "(" UNITS_NAMES ")",
+                            arg);
                         return EINVAL;
                 }
                 return 0;
         case KEY_TIMEOUT:
                 if (!units_parse_seconds_ms(arg, &options->timeout_ms)) {
-                        argp_error(state, "--timeout: %s is no number of seconds above 0", arg);
+                        argp_error(state,
+                            "--timeout: %s is no number of seconds from 0.001 to " UNITS_SECONDS_MAX_TEXT,
+                            arg);
                         return EINVAL;
                 }
                 return 0;
         case KEY_PAGES:
-                if (!number(state, "pages", arg, UINT32_MAX, &value))
+                if (!parse_pages(arg, &transfer->pages)) {
+                        argp_error(state,
+                            "--pages: %s is no number of pages of 4096 bytes from 1 to 4294967295, nor "
+                            "bytes, as in 16MiB (" UNITS_NAMES ")",
+                            arg);
                         return EINVAL;
-                transfer->pages = (unsigned)value;
+                }
                 return 0;
         case KEY_PRIORITY:
                 if (!number(state, "priority", arg, 7, &value))

@@ -32,7 +32,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
                 exit(CTL_DONE);
         case KEY_SERVER:
                 if (strncmp(arg, "unix:", 5) != 0 && strncmp(arg, "tcp:", 4) != 0) {
-                        argp_error(state, "--server: %s is neither unix:PATH nor tcp:HOST:PORT", arg);
+                        argp_error(state, "--server: %s is neither unix:PATH nor tcp:HOST[:PORT]", arg);
                         return EINVAL;
                 }
                 common->server = arg;
@@ -46,7 +46,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option OPTIONS[] = {
-    {"server", KEY_SERVER, "unix:PATH|tcp:HOST:PORT", 0,
+    {"server", KEY_SERVER, "unix:PATH|tcp:HOST[:PORT]", 0,
         "The server to use ($KCOPYD_SERVER); without it copy and zero start a private one", -2},
     {"json", KEY_JSON, NULL, 0, "Results and events as JSON lines", -2},
     {"help", KEY_HELP, NULL, 0, "Print this and leave", -1},
@@ -64,6 +64,12 @@ void usage_parse(const struct argp *argp, int argc, char **argv, bool in_order, 
 
         if (argp_parse(argp, argc, argv, flags, ret_next, input) == 0)
                 return;
+        for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+                if (argv[i][0] == '-' && argv[i][1] && argv[i][1] != '-' && argv[i][2]) {
+                        fprintf(stderr, "A name that begins with - goes behind --, or is written ./%s\n",
+                            argv[i]);
+                        break;
+                }
         captive_stop_all();
         exit(CTL_USAGE);
 }

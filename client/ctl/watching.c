@@ -158,6 +158,40 @@ static enum ctl_status look(struct watching *watching)
         return status;
 }
 
+static void ignore(void *opaque, const struct kcopy_job_info *job)
+{
+        (void)opaque, (void)job;
+}
+
+/* Say which of the jobs are not there, and go on with the others. False: the server could not be asked. */
+static bool drop_unknown(struct watching *watching)
+{
+        struct ids *ids = watching->ids;
+        enum ctl_status status;
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < ids->n; i++) {
+                int rc = kcopy_get_job(watching->session->client, ids->items[i], ignore, NULL);
+                char subject[40];
+
+                if (rc == 0) {
+                        ids->items[n++] = ids->items[i];
+                        continue;
+                }
+                if (rc == -ENOENT && watching->ctl->json)
+                        json_line(
+                            json_pack("{s:s, s:o}", "event", "not_found", "job", json_number(ids->items[i])));
+                snprintf(subject, sizeof(subject), "job %" PRIu64, ids->items[i]);
+                status = session_failed(watching->session, rc, subject);
+                if (status > watching->status)
+                        watching->status = status;
+                if (status == CTL_NO_SERVER)
+                        return false;
+        }
+        ids->n = n;
+        return true;
+}
+
 enum ctl_status watching_run(struct watching *watching, unsigned progress_interval_ms)
 {
         struct kcopy_client *client = watching->session->client;
@@ -165,6 +199,8 @@ enum ctl_status watching_run(struct watching *watching, unsigned progress_interv
         enum ctl_status status;
         int rc;
 
+        if (ids->n && (!drop_unknown(watching) || ids->n == 0)) /* none named at all would be all jobs */
+                return watching->status;
         watching->n_left = ids->n;
         kcopy_on_event(client, on_event, watching);
         rc = kcopy_watch(client, ids->n, ids->items, progress_interval_ms);

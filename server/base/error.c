@@ -219,8 +219,7 @@ char *kc_error_escape(char *dst, size_t dst_bytes, const char *src, size_t src_b
         for (size_t at = 0; at < src_bytes;) {
                 uint32_t character = 0;
                 size_t n = utf8_bytes(src + at, src_bytes - at, &character);
-                bool plain = n > 0 && !is_control(character) && character != '"' && character != '\'' &&
-                             character != '\\';
+                bool plain = n > 0 && !is_control(character) && character != '"' && character != '\\';
                 size_t in = n > 0 ? n : 1, out = plain ? n : 4 * in;
 
                 if (used + out >= dst_bytes) {

@@ -59,8 +59,8 @@ const char *kc_class_name(enum kc_class class);
  * CANCELLED, anything else → MEDIA. */
 enum kc_class kc_class_of_errno(int code);
 
-/* Copy `src` (length `src_bytes`) into `dst` with control characters, quotes, backslashes and invalid UTF-8
- * as \xNN; always NUL-terminates; ends with "…" when cut. Returns dst. */
+/* Copy `src` (length `src_bytes`) into `dst` with control characters, double quotes (the log's), backslashes
+ * and invalid UTF-8 as \xNN; always NUL-terminates; ends with "…" when cut. Returns dst. */
 char *kc_error_escape(char *dst, size_t dst_bytes, const char *src, size_t src_bytes);
 
 #endif

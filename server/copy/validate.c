@@ -131,8 +131,9 @@ static bool check_start(const struct validation *v, unsigned index, const struct
                     index == REFUSE_SOURCE ? "is empty: there is nothing to copy"
                                            : "is empty: nothing fits in");
         refuse_region(v->refusal, v->spec, index, "sector", KC_CLASS_INVALID,
-            "sector %" PRIu64 " is beyond the end of the device, which has %" PRIu64 " bytes", region->sector,
-            info->size_bytes);
+            "sector %" PRIu64 " is beyond the end of the device, which has %" PRIu64
+            " bytes; its last sector is %" PRIu64,
+            region->sector, info->size_bytes, sectors_of(info->size_bytes - 1));
         return refuse_limit(v->refusal, sectors_of(info->size_bytes - 1));
 }
 
@@ -158,8 +159,8 @@ static bool check_source_end(const struct validation *v, uint64_t start_bytes, u
                 return true;
         if (end_bytes != info->size_bytes) {
                 refuse_region(v->refusal, v->spec, REFUSE_SOURCE, "count", KC_CLASS_INVALID,
-                    "the region ends within a minimum block of %" PRIu32 " bytes; use a multiple of %" PRIu64
-                    " sectors, or 0 for all to the end of the device",
+                    "the region ends within a minimum block of %" PRIu32
+                    " bytes; give a count that is a multiple of %" PRIu64 ", or 0 for all to the end",
                     info->block_min_bytes, sectors_of(info->block_min_bytes));
                 return refuse_limit(v->refusal, sectors_of(info->block_min_bytes));
         }
@@ -196,9 +197,10 @@ static bool check_source(const struct validation *v)
         if (length_bytes > v->from->size_bytes - start_bytes) {
                 refuse_region(v->refusal, v->spec, REFUSE_SOURCE, "count", KC_CLASS_INVALID,
                     "%" PRIu64 " sectors from sector %" PRIu64
-                    " on pass the end of the device, which has %" PRIu64
-                    " bytes; 0 means all to its end, the last partial sector included",
-                    region->count_sectors, region->sector, v->from->size_bytes);
+                    " on pass the end of the device, which has %" PRIu64 " bytes; give a count of at most "
+                    "%" PRIu64 ", or of 0 for all to its end",
+                    region->count_sectors, region->sector, v->from->size_bytes,
+                    sectors_of(v->from->size_bytes - start_bytes));
                 return refuse_limit(v->refusal, sectors_of(v->from->size_bytes - start_bytes));
         }
         if (length_bytes == 0)
@@ -255,11 +257,13 @@ static bool check_length(const struct validation *v, unsigned index)
         if (v->plan->length_bytes % KC_SECTOR_BYTES != 0)
                 return refuse_region(v->refusal, v->spec, index, "count", KC_CLASS_INVALID,
                     "the region has %" PRIu64 " bytes, the job %" PRIu64
-                    ", which is no whole number of sectors; use 0",
+                    ", which is no whole number of sectors; give a count of 0, which takes the job's length",
                     length_bytes, v->plan->length_bytes);
         refuse_region(v->refusal, v->spec, index, "count", KC_CLASS_INVALID,
-            "the region has %" PRIu64 " bytes, the job %" PRIu64 "; lengths must be equal", length_bytes,
-            v->plan->length_bytes);
+            "the region has %" PRIu64 " bytes, the job %" PRIu64
+            "; lengths must be equal: give a count of %" PRIu64 "%s",
+            length_bytes, v->plan->length_bytes, sectors_of(v->plan->length_bytes),
+            v->from != NULL ? ", or of 0 for the job's length" : "");
         return refuse_limit(v->refusal, sectors_of(v->plan->length_bytes));
 }
 
@@ -284,8 +288,9 @@ static bool check_destination_fits(const struct validation *v, unsigned index)
                 return true;
         refuse_region(v->refusal, v->spec, index, "count", KC_CLASS_INVALID,
             "%" PRIu64 " bytes from sector %" PRIu64 " on pass the end of the device, which has %" PRIu64
-            " bytes; name a larger one, or a part of the source that fits",
-            v->plan->length_bytes, region->sector, v->to[index]->size_bytes);
+            " bytes; name a larger one, or at most %" PRIu64 " sectors%s",
+            v->plan->length_bytes, region->sector, v->to[index]->size_bytes,
+            sectors_of(v->to[index]->size_bytes - start_bytes), v->from != NULL ? " of the source" : "");
         return refuse_limit(v->refusal, sectors_of(v->to[index]->size_bytes - start_bytes));
 }
 

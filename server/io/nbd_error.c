@@ -128,14 +128,27 @@ static int handshake_code(const char *text, enum kc_class *ret_class)
         return -EPROTO;
 }
 
+/* What to do about a refusal whose text alone says little, or "". */
+static const char *handshake_remedy(const char *text)
+{
+        if (strstr(text, "getlogin_r") != NULL)
+                return "; name the user of the key: nbds://USER@HOST";
+        if (strstr(text, "no export") != NULL)
+                return "; nbdinfo --list URI shows which there are";
+        return "";
+}
+
 int nbd_error_handshake(const char *phase, struct kc_error *err)
 {
-        const char *text = nbd_get_error();
+        const char *text = nbd_get_error() ?: "";
+        const char *remedy = handshake_remedy(text);
         char reason[KC_ERROR_MESSAGE_MAX_BYTES];
         enum kc_class class;
-        int code = handshake_code(text != NULL ? text : "", &class);
+        int code = handshake_code(text, &class);
 
-        return kc_error_set(err, code, class, "%s: %s", phase, nbd_error_reason(reason, sizeof reason));
+        /* what a peer sends may be long: the remedy still has its place behind it, and behind its name */
+        nbd_error_reason(reason, remedy[0] != '\0' ? 96 : sizeof reason);
+        return kc_error_set(err, code, class, "%s: %s%s", phase, reason, remedy);
 }
 
 int nbd_error_death(void)

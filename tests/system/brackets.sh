@@ -20,6 +20,13 @@ same_bytes "$tmp/src" "$tmp/dst2"
 same_bytes "$tmp/src" "$tmp/dst3"
 must_wait_for 5 none_left
 
+# It is called what was typed, in text and in JSON; its socket is gone by the time it is read.
+copy "$tmp/src" [ nbdkit --exit-with-parent full 1M ]
+expect_status 1
+expect 'd(0).device == "[ nbdkit --exit-with-parent full 1M ]"' 'd(0).uri | test("^nbd[+]unix://")' \
+        'd(0).error.message | test("^\\[ nbdkit.* \\]: write at sector 0: ")'
+! grep -q 'nbd+unix' "$errs" || fail "a socket that is gone is named: $(cat "$errs")"
+
 # A server that does not start is said, not waited for; a bracket without end is a usage error.
 copy [ nbdkit --exit-with-parent no-such-plugin ] null:
 expect_status 3

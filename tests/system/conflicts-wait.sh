@@ -13,6 +13,9 @@ one_pid=$copy_pid one_out=$copy_out one_errs=$copy_errs
 must_wait_for 20 some_job '.state == "running"'
 start_copy "$tmp/two" "$uri#8192+16384"
 must_wait_for 5 some_job '.state == "waiting" and (.reason | length > 0)'
+kcopyctl copy "$tmp/one#0+8192" "$uri#0+8192" </dev/null >"$tmp/third" 2>&1 &
+third_pid=$!
+cleanup_fn end_process $third_pid KILL
 copy "$tmp/two" "$uri#40960+16384"
 expect_done
 some_job '.state == "waiting"' || fail "the conflicting job did not wait"
@@ -20,6 +23,9 @@ end_copy "$one_pid" "$one_out" "$one_errs"
 expect_done
 end_copy "$copy_pid" "$copy_out" "$copy_errs"
 expect_done
+# How long it waited is not how long it copied.
+wait $third_pid
+grep -qE '^copied 4.0 MiB in [0-9.]+ s after waiting [0-9.]+ s \(' "$tmp/third" || fail "the summary: $(cat "$tmp/third")"
 same_bytes "$tmp/one" "$tmp/dst" 4194304
 same_bytes "$tmp/two" "$tmp/dst" 8388608 0 4194304
 same_bytes "$tmp/two" "$tmp/dst" 8388608 0 20971520

@@ -47,7 +47,7 @@ taken() {
         expect_status 0
 }
 taken "$tmp/odd" "$tmp/new"
-taken "$tmp/src#0+8" "$tmp/odd#100"
+taken "$tmp/src#0+8" "$tmp/odd#100+8"
 taken "$tmp/src#0+8" null:
 taken "$uri#0+8" "$uri#8+8"
 [ ! -e "$tmp/new" ] || fail "a file was made"

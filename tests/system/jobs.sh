@@ -11,6 +11,9 @@ ctl info
 expect_status 0
 grep -qE 'through (io_uring|threads)' "$out" || fail "info: $(cat "$out")"
 grep -qE '^memory for copying: .* MiB, of which clients have reserved ' "$out" || fail "info: $(cat "$out")"
+ctl jobs
+grep -q '^no jobs' "$out" || fail "jobs, of none: $(cat "$out")"
+[ -z "$(kcopyctl --json jobs </dev/null)" ] || fail "no jobs, and a line of JSON"
 start_copy --rate 2097152 "$tmp/src" "$uri"
 must_wait_for 20 some_job '.state == "running"'
 job=$(kcopyctl --json jobs </dev/null | jq -s 'flatten | map(.jobs? // .) | flatten | .[0].job')
@@ -24,7 +27,7 @@ kcopyctl --json watch "$job" </dev/null >"$tmp/watch" 2>&1 &
 watch_pid=$!
 cleanup_fn end_process $watch_pid
 must_wait_for 10 grep -q progress "$tmp/watch"
-kcopyctl wait "$job" </dev/null >"$tmp/wait" 2>&1 &
+kcopyctl wait 999999 "$job" </dev/null >"$tmp/wait" 2>&1 &
 wait_pid=$!
 cleanup_fn end_process $wait_pid
 must_wait_for 10 grep -q 'rate_bytes_per_s' "$tmp/watch"
@@ -43,7 +46,11 @@ end_copy "$copy_pid" "$copy_out" "$copy_errs"
 expect '.state == "cancelled"'
 status=0
 wait $wait_pid || status=$?
-[ $status = 1 ] || fail "wait for a cancelled job ended with $status"
+[ $status = 3 ] || fail "wait for a cancelled job and for one that is none ended with $status"
+grep -q "^job $job: cancelled" "$tmp/wait" || fail "the job that there is was not waited for: $(cat "$tmp/wait")"
+grep -q '^kcopyctl: job 999999: there is no such job$' "$tmp/wait" || fail "wait for no job: $(cat "$tmp/wait")"
+ctl wait "$job"
+expect_status 1
 # Terminal events can be asked for afterwards.
 ctl --json job "$job"
 expect_status 0

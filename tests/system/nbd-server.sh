@@ -15,5 +15,9 @@ copy "$src" "$middle"
 expect_done
 copy "$middle" "$uri"
 expect_done
+# How to find out what there is, where the name is wrong.
+ctl copy "${middle/disk/no-such}" null:
+expect_status 3
+grep -q "'no-such'.*; nbdinfo --list URI shows which there are" "$errs" || fail "an unknown export: $(cat "$errs")"
 same_bytes "$tmp/src" "$tmp/dst"
 same_bytes "$tmp/src" "$tmp/back"

@@ -26,3 +26,6 @@ same_bytes "$tmp/src" "$tmp/c"
 # Its end was told before the job's.
 jq -es 'any(.[]; (.event | test("destination")) and .index == 1)' "$out" >/dev/null ||
         fail "no event for the destination that ended early"
+# Two of three destinations: what is done is more than half of the job.
+ctl jobs --all
+grep -qE ' failed +8.0 MiB +(6[6-9]|[7-9][0-9])% ' "$out" || fail "jobs: $(cat "$out")"

@@ -25,5 +25,6 @@ expect_status 1
 expect '.state == "failed"' '.write_err == [0]' 'd(0).error.class == "timeout"' 'd(0).error.sector <= 8192' \
         'd(0).error.message | test("within 2 s")' \
         'd(0).bytes.indeterminate > 0' '.durable == false'
+grep -q -- '--timeout SECONDS sets it' "$errs" || fail "how to have it wait longer is not said: $(cat "$errs")"
 [ $took -ge 1900 ] && [ $took -lt 12000 ] || fail "took $took ms"
 faults "$control"

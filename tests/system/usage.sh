@@ -28,9 +28,54 @@ wrong cancel
 wrong cancel seven
 wrong job
 wrong wait
+wrong copy --pages 0 "$tmp/src" "$tmp/new"
+grep -q '16MiB' "$errs" || fail "how to write bytes is not said: $(cat "$errs")"
+wrong copy --timeout 100000000 "$tmp/src" "$tmp/new"
+grep -q '31622400' "$errs" || fail "the limit is not said: $(cat "$errs")"
+wrong copy --rate 10MB "$tmp/src" "$tmp/new"
+grep -q 'M or MiB' "$errs" || fail "the units are not said: $(cat "$errs")"
+wrong copy -dash "$tmp/new"
+grep -q -- '--, or is written ./-dash' "$errs" || fail "names that begin with -: $(cat "$errs")"
+wrong help no-such-command
 wrong --server carrier-pigeon:/coop jobs
 wrong copy [ nbdkit memory 1M
 
+# Without a server that could be asked: what is surely meant otherwise.
+meant() {
+        local pattern=$1
+        shift
+        ctl "$@"
+        expect_status 2
+        grep -qF -- "$pattern" "$errs" || fail "no \"$pattern\" in: $(cat "$errs")"
+        [ ! -e "${!#}" ] || fail "a file was made: kcopyctl $*"
+}
+(
+        cd "$tmp"
+        KCOPYD_SERVER=foo meant 'KCOPYD_SERVER: foo is neither' jobs
+        meant 'null: with a colon' copy src null
+        meant 'nbd://localhost:10809/' copy src nbd:localhost:10809
+        meant 'from / on' --server tcp:127.0.0.1:9 copy /src ./new
+        meant 'runs on this machine' --server tcp:192.0.2.1:9 copy /src [ nbdkit memory 1M ]
+        meant '#START+COUNT' --server tcp:127.0.0.1:9 copy /src "$tmp/new#2048"
+        for tail in '#2048' '#1M' '#1M+' '#0x10+1' '#-1+2' '#+1M' '#1M-2M' '#0,1M'; do
+                meant "$tail is no region" copy src "new$tail"
+                meant 'file:NAME' copy "src$tail" new
+        done
+)
+ctl copy --pages 1MiB "$tmp/src" "$tmp/other"
+expect_status 0
+ctl copy "$tmp/src" "file:$tmp/other#2048"
+expect_status 0
+[ -e "$tmp/other#2048" ] || fail "file: did not take a name as it is"
+ctl copy "$tmp/other#2048" "$tmp/other"
+expect_status 0
+
+ctl help
+expect_status 0
+grep -q '^  copy ' "$out" || fail "help: $(cat "$out")"
+ctl help copy
+expect_status 0
+grep -q -- '--on-error' "$out" || fail "help copy: $(cat "$out")"
 ctl --help
 expect_status 0
 grep -q copy "$out" || fail "--help does not say what there is"

@@ -74,6 +74,8 @@ static void test_words_are_escaped_and_said_once(void **state)
         assert_string_equal(text_without_subject("/a: is gone", "/a"), "is gone");
         assert_string_equal(text_without_subject("/ab: is gone", "/a"), "/ab: is gone");
         assert_string_equal(text_without_subject("null: is one", "null:"), "is one");
+        assert_string_equal(text_without_subject("/a\\x0ab\\x5c: is gone", "/a\nb\\"), "is gone");
+        assert_string_equal(text_without_subject("/long…: is gone", "/longer than that"), "is gone");
 }
 
 /* ---- progress */
@@ -92,8 +94,7 @@ static void test_the_progress_line_fits_every_terminal(void **state)
 
         progress_line(&event, &NONE, "", 100, line);
         assert_string_equal(line,
-            " 39% [==========>                   ] 400 MiB / 1.0 GiB  100 MiB/s  0:07 left "
-            " #0 is 100 MiB behind");
+            " 39% [=======>             ] 400 MiB / 1.0 GiB  100 MiB/s  0:07 left  #0 is 100 MiB behind");
         progress_line(&event, &NONE, "", 40, line);
         assert_string_equal(line, " 39%  400 MiB / 1.0 GiB  100 MiB/s");
         progress_line(&event, &NONE, "stalled on x since 5 s", 0, line);
@@ -105,6 +106,37 @@ static void test_the_progress_line_fits_every_terminal(void **state)
         }
 }
 
+static void test_the_bar_has_one_width_in_all_frames(void **state)
+{
+        uint64_t done[2] = {0, 0};
+        struct kcopy_event event = {.length_bytes = 1u << 30, .done_bytes = done};
+        static const uint64_t RATES[] = {0, 1, 1000, 100u << 20, UINT64_C(1023) << 30};
+        char line[PROGRESS_LINE_BYTES];
+
+        for (event.n_destinations = 1; event.n_destinations <= 2; event.n_destinations++)
+                for (unsigned columns = 20; columns < 200; columns++) {
+                        size_t width = 0;
+
+                        for (unsigned i = 0; i < 5; i++)
+                                for (uint64_t at = 0; at <= 1u << 30; at += 100u << 20) {
+                                        const char *end;
+
+                                        done[0] = at, done[1] = at / 2;
+                                        event.rate_bytes_per_s = RATES[i];
+                                        progress_line(&event, &NONE,
+                                            i == 2 ? "its regions are in use by job 123456789" : "", columns,
+                                            line);
+                                        end = strchr(line, ']');
+                                        if (at || i)
+                                                assert_int_equal(end ? end - line : 0, width);
+                                        width = end ? (size_t)(end - line) : 0;
+                                        assert_true(strlen(line) < columns);
+                                }
+                        if (columns >= 80)
+                                assert_true(width > 10);
+                }
+}
+
 static void test_a_rate_that_is_not_known_yet_is_none(void **state)
 {
         const uint64_t done[] = {1 << 20};
@@ -114,7 +146,7 @@ static void test_a_rate_that_is_not_known_yet_is_none(void **state)
         char line[PROGRESS_LINE_BYTES];
 
         progress_line(&event, &over, "", 0, line);
-        assert_string_equal(line, "25% 1.0 MiB / 4.0 MiB  -/s");
+        assert_string_equal(line, "25% 1.0 MiB / 4.0 MiB");
         event.rate_bytes_per_s = 1 << 20;
         progress_line(&event, &over, "", 0, line);
         assert_string_equal(line, "25% 1.0 MiB / 4.0 MiB  1.0 MiB/s  0:04 left");
@@ -149,20 +181,20 @@ static void test_destinations_that_are_over_are_not_behind(void **state)
         char line[PROGRESS_LINE_BYTES];
 
         progress_line(&event, &over, "", 0, line);
-        assert_string_equal(line, "0% 6.0 MiB / 1.0 GiB  -/s  #1 is 494 MiB behind");
+        assert_string_equal(line, "0% 6.0 MiB / 1.0 GiB  #1 is 494 MiB behind");
         progress_destination_over(&over, 1, &bad);
         progress_line(&event, &over, "", 0, line);
-        assert_string_equal(line, "39% 400 MiB / 1.0 GiB  -/s  #0 is 100 MiB behind  1 failed");
+        assert_string_equal(line, "39% 400 MiB / 1.0 GiB  #0 is 100 MiB behind  1 failed");
         done[2] = 1u << 30;
         progress_destination_over(&over, 2, &good);
         progress_line(&event, &over, "", 0, line);
-        assert_string_equal(line, "39% 400 MiB / 1.0 GiB  -/s  1 failed");
+        assert_string_equal(line, "39% 400 MiB / 1.0 GiB  1 failed");
         progress_destination_over(&over, 0, &bad);
         progress_line(&event, &over, "", 0, line);
-        assert_string_equal(line, "100% 1.0 GiB / 1.0 GiB  -/s  2 failed");
+        assert_string_equal(line, "100% 1.0 GiB / 1.0 GiB  2 failed");
         over = (struct progress_over){.ended = 7, .failed = 7};
         progress_line(&event, &over, "", 0, line);
-        assert_string_equal(line, "0% 6.0 MiB / 1.0 GiB  -/s  #1 is 1018 MiB behind  3 failed");
+        assert_string_equal(line, "0% 6.0 MiB / 1.0 GiB  #1 is 1018 MiB behind  3 failed");
 }
 
 /* ---- reports */
@@ -189,7 +221,7 @@ static void check_summary(
         size_t bytes;
 
         stdout = open_memstream(&text, &bytes);
-        report_print(&(struct report){.json = json}, read_err, write_err, &result);
+        report_print(&(struct report){.own = true, .json = json}, read_err, write_err, &result);
         fclose(stdout);
         stdout = before;
         assert_string_equal(text, expected);
@@ -209,6 +241,45 @@ static void test_the_summary_is_of_the_complete_destinations(void **state)
         check_summary(KCOPY_FAILED, false, true, 2, "");
         check_summary(KCOPY_CANCELLED, false, false, 2, "");
         check_summary(KCOPY_FAILED, true, false, 2, ""); /* JSON's */
+}
+
+static char *summary_of(const struct report *report, const struct kcopy_destination_result *destination)
+{
+        const struct kcopy_result result = {.state = KCOPY_COMPLETED,
+            .length_bytes = 4u << 20,
+            .elapsed_ms = 30000,
+            .n_destinations = 1,
+            .destinations = destination};
+        FILE *before = stdout;
+        char *text = NULL;
+        size_t bytes;
+
+        stdout = open_memstream(&text, &bytes);
+        report_print(report, false, 0, &result);
+        fclose(stdout);
+        stdout = before;
+        return text;
+}
+
+static void test_a_rate_is_of_data_and_of_the_time_that_was_copied(void **state)
+{
+        const struct report waited = {.own = true, .waited_ms = 28000}, at_once = {.own = true};
+        char *text = summary_of(
+            &waited, &(struct kcopy_destination_result){.copied_bytes = 2u << 20, .zeroed_bytes = 2u << 20});
+
+        assert_string_equal(text,
+            "copied 4.0 MiB in 2.00 s after waiting 28.00 s (1.0 MiB/s), 2.0 MiB of it zeroes; "
+            "not flushed\n");
+        free(text);
+        text = summary_of(
+            &at_once, &(struct kcopy_destination_result){.zeroed_bytes = 4u << 20, .durable = true});
+        assert_string_equal(text, "copied 4.0 MiB in 30.00 s, 4.0 MiB of it zeroes; durable\n");
+        free(text);
+        text = summary_of(
+            &at_once, &(struct kcopy_destination_result){.skipped_bytes = 4u << 20, .durable = true});
+        assert_string_equal(
+            text, "copied 4.0 MiB in 30.00 s, 4.0 MiB of it skipped, declared zero already; durable\n");
+        free(text);
 }
 
 /* ---- statuses */
@@ -321,10 +392,12 @@ int main(void)
             cmocka_unit_test(test_brackets_without_a_command_or_an_end_are_refused),
             cmocka_unit_test(test_words_are_escaped_and_said_once),
             cmocka_unit_test(test_the_progress_line_fits_every_terminal),
+            cmocka_unit_test(test_the_bar_has_one_width_in_all_frames),
             cmocka_unit_test(test_a_rate_that_is_not_known_yet_is_none),
             cmocka_unit_test(test_a_hundred_percent_is_for_everything_only),
             cmocka_unit_test(test_destinations_that_are_over_are_not_behind),
             cmocka_unit_test(test_the_summary_is_of_the_complete_destinations),
+            cmocka_unit_test(test_a_rate_is_of_data_and_of_the_time_that_was_copied),
             cmocka_unit_test(test_the_status_says_how_it_ended),
             cmocka_unit_test(test_the_completion_line_is_as_documented),
             cmocka_unit_test(test_refused_and_lost_lines),

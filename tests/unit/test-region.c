@@ -2,13 +2,16 @@
  * links: kcopyctl_parts */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <fcntl.h>
 #include <stddef.h>
-#include <string.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "ctl/names.h"
 #include "ctl/region.h"
 #include "ctl/units.h"
 
@@ -217,6 +220,70 @@ static void test_seconds_may_have_a_fraction(void **state)
         assert_false(units_parse_seconds_ms("99999999999999999999999", &ms));
 }
 
+static void check_name(enum names_place place, const char *word, bool source, const char *reason)
+{
+        char why[NAMES_REASON_BYTES] = "";
+        bool good = names_check(place, word, source, why);
+
+        if (good != (reason == NULL) || (reason && !strstr(why, reason)))
+                fail_msg("%s: %s", word, good ? "is taken" : why);
+}
+
+static void test_names_that_mean_something_else_are_refused_unless_they_exist(void **state)
+{
+        static const char *const TAILS[] = {
+            "#2048", "#1M", "#1M+", "#0x10+1", "#-1+2", "#+1M", "#1M-2M", "#0,1M"};
+        char folder[] = "/tmp/test-region-XXXXXX", path[64], literal[80];
+
+        assert_non_null(mkdtemp(folder));
+        for (unsigned i = 0; i < sizeof(TAILS) / sizeof(TAILS[0]); i++) {
+                int fd;
+
+                snprintf(path, sizeof(path), "%s/f%s", folder, TAILS[i]);
+                snprintf(literal, sizeof(literal), "file:%s", path);
+                check_name(NAMES_PRIVATE, path, false, "#START+COUNT");
+                check_name(NAMES_SERVER, path, true, "file:NAME");
+                check_name(NAMES_FAR, path, false, "file:NAME");
+                check_name(NAMES_FAR, path, true, NULL); /* the server refuses what it has not got */
+                check_name(NAMES_PRIVATE, literal, false, NULL);
+                fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
+                assert_true(fd >= 0);
+                close(fd);
+                check_name(NAMES_PRIVATE, path, false, NULL);
+                unlink(path);
+        }
+        rmdir(folder);
+        check_name(NAMES_PRIVATE, "/nowhere/x#0+1", false, NULL);
+        check_name(NAMES_PRIVATE, "/nowhere/x#name", false, NULL);
+        check_name(NAMES_PRIVATE, "nbd://h/x#1", false, NULL); /* the server's: a fragment */
+        check_name(NAMES_SERVER, "gold#1", false, NULL);       /* an endpoint's name */
+        check_name(NAMES_PRIVATE, "nbd:localhost:10809", false, "write nbd://localhost:10809/");
+        check_name(NAMES_SERVER, "nbd:h:1:exportname=x", true, "write nbd://h:1/x");
+        check_name(NAMES_PRIVATE, "nbd:unix:/s:exportname=x", true, "write nbd+unix:///x?socket=/s");
+        check_name(NAMES_PRIVATE, "null", false, "null: with a colon");
+        check_name(NAMES_SERVER, "null", false, NULL);
+        check_name(NAMES_PRIVATE, "null:", false, NULL);
+        check_name(NAMES_FAR, "./x", true, "server's machine");
+        check_name(NAMES_FAR_LOOPBACK, "file:x", true, "server's machine");
+        check_name(NAMES_FAR, "gold", true, NULL);
+        check_name(NAMES_FAR, "/x", true, NULL);
+}
+
+static void test_a_server_is_here_or_far(void **state)
+{
+        static const char *const HERE[] = {
+            "tcp:localhost", "tcp:localhost:1", "tcp:127.0.0.1:1", "tcp:[::1]:1"};
+        static const char *const FAR[] = {
+            "tcp:host", "tcp:localhost.org", "tcp:127.evil.org:1", "tcp:[::2]:1"};
+
+        assert_int_equal(names_place(NULL), NAMES_PRIVATE);
+        assert_int_equal(names_place("unix:/x"), NAMES_SERVER);
+        for (unsigned i = 0; i < 4; i++) {
+                assert_int_equal(names_place(HERE[i]), NAMES_FAR_LOOPBACK);
+                assert_int_equal(names_place(FAR[i]), NAMES_FAR);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -230,6 +297,8 @@ int main(void)
             cmocka_unit_test(test_a_tail_alone),
             cmocka_unit_test(test_sizes_are_printed_as_people_read_them),
             cmocka_unit_test(test_seconds_may_have_a_fraction),
+            cmocka_unit_test(test_names_that_mean_something_else_are_refused_unless_they_exist),
+            cmocka_unit_test(test_a_server_is_here_or_far),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
