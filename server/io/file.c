@@ -137,16 +137,48 @@ static void last_done(struct file_cmd *cmd, int64_t result)
 
 /* ---- read and write */
 
+static void on_own_turn(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct file_cmd *cmd = kc_container_of(msg, struct file_cmd, msg);
+
+        cmd->op.result = cmd->file->closing ? -ECANCELED : file_io_run(&cmd->op);
+        on_op(&cmd->op);
+}
+
+static bool direct_takes(const struct file_cmd *cmd)
+{
+        const struct endpoint_info *info = &cmd->file->endpoint.info;
+        uint64_t align_bytes = info->kind == IO_KIND_BLOCK ? info->block_min_bytes : FILE_WAY_ALIGN_BYTES;
+
+        return ((uintptr_t)cmd->op.buf | cmd->op.offset_bytes | cmd->op.length_bytes) % align_bytes == 0;
+}
+
 static void transfer(struct file_cmd *cmd)
 {
+        struct file *file = cmd->file;
+
         cmd->op.buf = (char *)cmd->req->buf + cmd->done_bytes;
         cmd->op.offset_bytes = cmd->req->offset_bytes + cmd->done_bytes;
         cmd->op.length_bytes = cmd->req->length_bytes - cmd->done_bytes;
+        if (file->way == FILE_WAY_MEMORY) {
+                cmd->msg.on_message = on_own_turn;
+                kc_actor_post(&file->io->actor->actor, &cmd->msg);
+                return;
+        }
+        if (file->way == FILE_WAY_DIRECT && !direct_takes(cmd))
+                file->way = file_way_leave_direct(file->fd); /* the file's tail, mostly */
+        cmd->direct = file->way == FILE_WAY_DIRECT;
         call(cmd);
 }
 
 static void transferred(struct file_cmd *cmd, int64_t result)
 {
+        if (result == -EINVAL && cmd->direct) {
+                /* It wants another alignment than is usual. */
+                cmd->file->way = file_way_leave_direct(cmd->file->fd);
+                transfer(cmd);
+                return;
+        }
         if (result <= 0) {
                 /* Nothing at all: the end, inside what was the device. It shrank. */
                 settle(cmd, result < 0 ? (int)result : -EIO);
@@ -291,6 +323,7 @@ static void resized(struct file_cmd *cmd, int64_t result)
         if (result == 0) {
                 if (cmd->made_fd >= 0) {
                         file->fd = cmd->made_fd;
+                        file->way = cmd->made_way;
                         file->unrecorded = true;
                         file->endpoint.info.identity = cmd->made_identity;
                 }
@@ -412,6 +445,7 @@ int file_new(struct file_io *io, struct file_found *found, struct endpoint **ret
         file->endpoint.info = found->info;
         file->io = io;
         file->fd = found->fd;
+        file->way = found->way;
         file->dir_fd = found->dir_fd;
         file->name = found->name;
         file->no_punch = !found->info.can_unmap;

@@ -1,7 +1,8 @@
 /* A regular file or block device as an endpoint of one lane.
  *
  * Each request is a command: a few kernel calls one after the other (the rest of a short write, the next rung
- * of the zero ladder, the directory's fsync after the file's), run by whichever struct file_io the lane has.
+ * of the zero ladder, the directory's fsync after the file's), run by whichever struct file_io the lane has;
+ * reads and writes of a file in memory, where no device can hang, by the lane itself.
  *
  * Owns: the descriptors, its commands (recycled). Borrows: the lane's file_io, requests until on_done.
  * Thread: its lane. Close: by the endpoint's close; waits for what the kernel holds, closes the descriptors
@@ -13,6 +14,7 @@
 #include "io/file_io.h"
 #include "io/file_probe.h"
 #include "io/file_sync.h"
+#include "io/file_way.h"
 
 struct file {
         struct endpoint endpoint; /* first: the ops cast */
@@ -20,6 +22,7 @@ struct file {
         int fd;                       /* -1: absent still */
         int dir_fd;                   /* -1 unless it was absent when opened */
         char *name;                   /* in dir_fd */
+        enum file_way way;            /* of `fd` */
         bool unrecorded;              /* created here, its directory entry not yet synced */
         bool no_punch, no_zero_range; /* learned: the device does not have it */
         struct file_sync sync;
@@ -37,15 +40,17 @@ struct file_cmd {
         struct file *file;
         struct kc_list node;                                /* file->busy or ->spare */
         void (*next)(struct file_cmd *cmd, int64_t result); /* goes on after the call that runs */
+        bool direct;                                        /* read, write: `op` goes past the cache */
         bool calling;                                       /* `op` is with file_io */
         bool syncing;                                       /* `ticket` is with file->sync */
         bool written_back;                                  /* zero: the cache was written back for it */
         uint64_t done_bytes;                                /* read, write */
         struct file_sync_ticket ticket;
-        struct kc_msg msg; /* defers an answer that is known at once */
+        struct kc_msg msg; /* defers an answer that is known at once, or a call that the lane runs */
         int answer;        /* and the answer */
         /* results of file_work.c */
         int made_fd;
+        enum file_way made_way;
         struct io_identity made_identity;
         uint64_t size_bytes;
         unsigned n_extents;

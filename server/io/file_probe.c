@@ -216,6 +216,7 @@ static int probe_present(
         if (rc < 0)
                 return rc;
         identity_of_open(found->fd, &st, &found->info.identity);
+        found->way = file_way_choose(found->fd, S_ISBLK(st.st_mode), wanted->access & IO_ACCESS_WRITE);
         /* Whoever opens it once more has passed this already. */
         return (wanted->access & IO_ACCESS_WRITE) && !wanted->extra ? check_held(&st, &found->info, err) : 0;
 }

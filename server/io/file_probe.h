@@ -7,6 +7,7 @@
 #define IO_FILE_PROBE_H
 
 #include "io/endpoint.h"
+#include "io/file_way.h"
 
 #define FILE_BLOCK_MAX_BYTES (32u << 20)
 #define FILE_ZERO_MAX_BYTES (1ull << 30)
@@ -23,6 +24,7 @@ struct file_found {
         int fd;                    /* -1: absent */
         int dir_fd;                /* of the directory where it will be created; -1 unless absent */
         char *name;                /* in that directory; NULL unless absent */
+        enum file_way way;         /* of `fd` */
         struct endpoint_info info; /* keep_idle_ms is the caller's to fill */
         uint64_t busy_number;      /* not found: the block device that somebody has; or 0 */
 };

@@ -220,7 +220,9 @@ int file_uring_new(struct kc_actor_uv *actor, struct file_io **ret_io)
 
         if (uring == NULL)
                 return -ENOMEM;
-        rc = io_uring_queue_init(URING_DEPTH, &uring->ring, IORING_SETUP_CLAMP);
+        rc = io_uring_queue_init(URING_DEPTH, &uring->ring, IORING_SETUP_CLAMP | IORING_SETUP_COOP_TASKRUN);
+        if (rc == -EINVAL) /* before Linux 5.19: each answer interrupts the lane */
+                rc = io_uring_queue_init(URING_DEPTH, &uring->ring, IORING_SETUP_CLAMP);
         if (rc < 0)
                 goto err_after_alloc;
         rc = probe(&uring->ring);

@@ -73,6 +73,7 @@ static int64_t create(struct file_cmd *cmd)
         if (rc == 0) {
                 identity_of_open(fd, &made, &cmd->made_identity);
                 cmd->made_fd = fd;
+                cmd->made_way = file_way_choose(fd, false, true);
                 cmd->size_bytes = cmd->req->length_bytes;
                 return 0;
         }

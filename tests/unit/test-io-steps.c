@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <linux/falloc.h>
+#include <stdalign.h>
 #include <sys/uio.h>
 
 #include "io/file.h"
@@ -226,6 +227,37 @@ static void zero_of_a_cached_range_writes_it_back_first(void **state)
         script_done(&script);
 }
 
+/* ---- alignment */
+
+static void a_direct_write_that_does_not_suit_goes_through_the_cache(void **state)
+{
+        static alignas(FILE_WAY_ALIGN_BYTES) char buf[8192];
+        struct file_found found = found_kind(IO_KIND_FILE);
+        struct waited_req reqs[2], last;
+        struct script script;
+
+        found.way = FILE_WAY_DIRECT;
+        script_init(&script, &found);
+        for (int i = 0; i < 2; i++)
+                req_start(script.endpoint, &reqs[i], IO_WRITE, 0, 4096, 8192, buf);
+        /* Each that was meant to be direct is written once more. */
+        for (int i = 0; i < 2; i++)
+                answer(&script, script_call(&script, FILE_CALL_WRITE), -EINVAL);
+        assert_false(reqs[0].done || reqs[1].done);
+        for (int i = 0; i < 2; i++) {
+                struct file_op *op = script_call(&script, FILE_CALL_WRITE);
+
+                assert_true(op->buf == buf && op->offset_bytes == 4096 && op->length_bytes == 8192);
+                answer(&script, op, 8192);
+                assert_int_equal(reqs[i].req.status, 0);
+        }
+        req_start(script.endpoint, &last, IO_WRITE, 0, 4096, 8192, buf);
+        answer(&script, script_call(&script, FILE_CALL_WRITE), -EINVAL);
+        assert_true(last.done);
+        assert_int_equal(last.req.status, -EINVAL);
+        script_done(&script);
+}
+
 /* ---- flush */
 
 static void a_failed_flush_is_never_believed_again(void **state)
@@ -421,6 +453,7 @@ int main(void)
             cmocka_unit_test(a_transfer_that_stops_is_an_error),
             cmocka_unit_test(zero_takes_its_ladder_down_and_remembers),
             cmocka_unit_test(zero_of_a_cached_range_writes_it_back_first),
+            cmocka_unit_test(a_direct_write_that_does_not_suit_goes_through_the_cache),
             cmocka_unit_test(a_failed_flush_is_never_believed_again),
             cmocka_unit_test(a_failed_fua_write_fails_later_flushes),
             cmocka_unit_test(a_flush_waits_for_syncs_that_may_have_taken_its_error),
