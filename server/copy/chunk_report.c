@@ -99,8 +99,10 @@ void chunk_run_report(struct chunk *chunk)
         for (unsigned i = 0; i < chunk->n_writes; i++)
                 if (!chunk->writes[i].reported)
                         add_write(chunk, &chunk->writes[i], report);
-        if (chunk->counted && chunk->kind == SPAN_DATA && all_well(chunk))
+        if (chunk->counted && chunk->kind == SPAN_DATA && all_well(chunk)) {
+                leg->window.may_leap = leg_alone(leg);
                 window_completed(&leg->window, chunk->length_bytes, leg->window_limited, chunk_now_ns(chunk));
+        }
         chunk_uncount(chunk);
         if (report->adrift) {
                 chunk->adrift = true;

@@ -1,7 +1,8 @@
 /* Lag: which destinations hold the others up.
  *
  * While a leg can begin nothing new because every chunk in flight waits for the same few destinations and the
- * others are done with it, those few are blocking. One that blocks for more than half of a period is lagging.
+ * others are done with it, those few are blocking. One that blocks for more than half of a period is lagging,
+ * and told of as soon as that is certain.
  * Destinations of equal speed block each other now and then, but not for long: they are busy at the same
  * time. Pure; the clock is handed in. Thread: its leg's lane. */
 #ifndef COPY_LAG_H
@@ -21,8 +22,8 @@ struct lag {
 };
 
 void lag_init(struct lag *lag, uint64_t now_ns);
-/* From now on these are blocking (0: nobody). Returns the mask of those that were lagging in the period that
- * has just ended, or 0. */
+/* From now on these are blocking (0: nobody). Returns the mask of those that are found to be lagging in this
+ * period, each once, or 0. */
 uint64_t lag_update(struct lag *lag, uint64_t blocking, uint64_t now_ns);
 
 #endif

@@ -76,6 +76,17 @@ static bool room_in_window(const struct leg *leg)
         return leg->n_main < leg->window.chunks;
 }
 
+bool leg_alone(const struct leg *leg)
+{
+        for (unsigned i = 0; i < 1 + leg->run->facts.n_to; i++) {
+                const struct leg_endpoint *le = &leg->endpoints[i];
+
+                if (le->port && (le->remote || le->port->gate.n_flows > (unsigned)(le->flow->n_reqs > 0)))
+                        return false;
+        }
+        return true;
+}
+
 /* The first span that may go on: main ones only while the window has room, those of a destination that reads
  * for itself whenever they come (the home lane limits them). */
 static struct span *startable_span(struct leg *leg)
@@ -143,6 +154,8 @@ bool leg_start_chunk(struct leg *leg, uint64_t *ret_bytes)
                 span_back(leg, span);
                 return false;
         }
+        if (chunk->main && leg->n_main == 1)
+                window_begins(&leg->window, kc_actor_now_ns(leg->lane->actor));
         span->next_bytes += bytes;
         *ret_bytes = span->kind == SPAN_ZERO ? 0 : bytes;
         if (span->next_bytes == span->end_bytes)

@@ -153,6 +153,8 @@ bool leg_endpoint_gone(const struct leg_endpoint *le, enum kc_class class);
 int leg_submit(struct leg *leg, struct leg_endpoint *le, struct io_req *req);
 bool leg_start_chunk(struct leg *leg, uint64_t *ret_bytes);
 void leg_update_ready(struct leg *leg);
+/* Whether nobody else uses its devices just now; false where that is not known, on another lane. */
+bool leg_alone(const struct leg *leg);
 void leg_chunk_gone(struct leg *leg, struct chunk *chunk);
 /* See who is holding the others up now, and tell the home lane if somebody has for too long. */
 void leg_check_lag(struct leg *leg);

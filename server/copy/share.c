@@ -41,6 +41,7 @@ static void on_granted(struct kc_actor *actor, struct kc_msg *msg)
         /* Used before it can be recalled: a slab that only travels helps nobody. */
         lane_feed(share);
         share_settle(share);
+        lane_wake(share->lane); /* with the one that waited out of the way, more may begin */
 }
 
 void share_grant(struct share *share, const struct slab *slab)

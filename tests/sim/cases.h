@@ -39,6 +39,9 @@ struct scenario *case_restarted_job_tells_what_changed(uint64_t seed, bool verbo
 struct scenario *case_history_stays_within_its_bytes(uint64_t seed, bool verbose);
 struct scenario *case_history_forgets_what_has_drained(uint64_t seed, bool verbose);
 
+/* cases_pace.c: how fast */
+struct scenario *case_far_devices_fill_the_window(uint64_t seed, bool verbose);
+
 /* cases_policy.c: what an error ends, and what it does not */
 struct scenario *case_error_policies(uint64_t seed, bool verbose);
 

@@ -247,6 +247,8 @@ struct scenario *case_restarted_job_tells_what_changed(uint64_t seed, bool verbo
         scenario_start(s);
         scenario_client(s, "user", 256);
         wish = case_copy(0, 0, 1);
+        wish.from.count_sectors = wish.to[0].count_sectors =
+            MIB / IO_SECTOR_BYTES; /* what will be left of it */
         s->devices[1].config.lose_at_op = 3;
         s->devices[1].config.delay_min_ns = s->devices[1].config.delay_max_ns = SECOND_NS;
         scenario_submit(s, &wish); /* loses the connection that the other one is to use */

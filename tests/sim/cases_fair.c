@@ -232,7 +232,7 @@ struct scenario *case_lost_answers_among_others_time_out(uint64_t seed, bool ver
         config.block_max_bytes = 64 << 10;
         config.multi_conn = false;
         config.bytes_per_s = 512 << 10;
-        config.silent_one_in = 60;
+        config.silent_one_in = 40;
         waiting_devices(s, source ? 0 : 2, &config);
         for (unsigned i = 0; i < 8; i++) {
                 struct wish wish = waiting_wish(i % 2, source, i, i);

@@ -39,16 +39,41 @@ static void those_that_block_in_turn_are_not(void **state)
         }
 }
 
-static void nothing_is_said_before_a_period_is_over(void **state)
+static void it_is_said_once_when_half_a_period_is_certain(void **state)
 {
         struct lag lag;
 
         lag_init(&lag, 0);
         assert_int_equal(lag_update(&lag, 1ull << 63, 0), 0);
-        assert_int_equal(lag_update(&lag, 1ull << 63, LAG_PERIOD_NS - 1), 0);
-        assert_int_equal(lag_update(&lag, 0, LAG_PERIOD_NS), 1ull << 63);
+        assert_int_equal(lag_update(&lag, 1ull << 63, LAG_PERIOD_NS / 2), 0);
+        assert_int_equal(lag_update(&lag, 1ull << 63, LAG_PERIOD_NS / 2 + 1), 1ull << 63);
+        assert_int_equal(lag_update(&lag, 0, LAG_PERIOD_NS), 0);
         /* the next period begins anew */
         assert_int_equal(lag_update(&lag, 0, 2 * LAG_PERIOD_NS), 0);
+}
+
+static void what_was_looked_at_late_is_judged_by_all_of_the_time(void **state)
+{
+        struct lag lag;
+
+        lag_init(&lag, 0);
+        lag_update(&lag, 1, LAG_PERIOD_NS);
+        assert_int_equal(lag_update(&lag, 0, 2 * LAG_PERIOD_NS), 1);
+        lag_update(&lag, 0, 3 * LAG_PERIOD_NS);
+        lag_update(&lag, 1, 3 * LAG_PERIOD_NS);
+        assert_int_equal(lag_update(&lag, 0, 3 * LAG_PERIOD_NS + LAG_PERIOD_NS / 2), 0);
+        assert_int_equal(lag_update(&lag, 0, 5 * LAG_PERIOD_NS), 0);
+}
+
+static void several_may_lag_each_in_its_time(void **state)
+{
+        struct lag lag;
+
+        lag_init(&lag, 0);
+        lag_update(&lag, 1, 0);
+        lag_update(&lag, 3, LAG_PERIOD_NS / 8);
+        assert_int_equal(lag_update(&lag, 3, LAG_PERIOD_NS * 9 / 16), 1);
+        assert_int_equal(lag_update(&lag, 3, LAG_PERIOD_NS * 11 / 16), 2);
 }
 
 static void several_may_be_lagging_together(void **state)
@@ -65,7 +90,9 @@ int main(void)
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(one_that_blocks_most_of_a_period_is_lagging),
             cmocka_unit_test(those_that_block_in_turn_are_not),
-            cmocka_unit_test(nothing_is_said_before_a_period_is_over),
+            cmocka_unit_test(it_is_said_once_when_half_a_period_is_certain),
+            cmocka_unit_test(what_was_looked_at_late_is_judged_by_all_of_the_time),
+            cmocka_unit_test(several_may_lag_each_in_its_time),
             cmocka_unit_test(several_may_be_lagging_together),
         };
 

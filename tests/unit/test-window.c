@@ -40,6 +40,7 @@ static void device_init(struct device *device, double bytes_per_s, double delay_
             .seed = 1,
         };
         window_init(&device->window, 0);
+        device->window.may_leap = true;
 }
 
 static void submit(struct device *device)
@@ -110,6 +111,78 @@ static void test_with_delay_it_goes_as_deep_as_pays(void **state)
                 assert_true(run(&device, 60 * S_NS) > 0.75);
                 assert_true(device.window.chunks <= 4 * (1 + (unsigned)(delays_ns[i] / 0.26e6)));
         }
+}
+
+static void test_a_long_way_is_filled_at_once(void **state)
+{
+        /* bandwidth × delay is 38 and 77 chunks; the first leap is from 2 to 16 */
+        static const double delays_ns[] = {10e6, 20e6};
+
+        for (unsigned i = 0; i < 2; i++) {
+                struct device device;
+
+                device_init(&device, 1e9, delays_ns[i]);
+                run(&device, 1.1 * delays_ns[i]);
+                assert_true(device.window.chunks >= 16);
+                run(&device, 5 * delays_ns[i]);
+                assert_true(device.window.chunks >= 32);
+        }
+}
+
+static void test_others_in_the_way_do_not_make_it_leap(void **state)
+{
+        struct device device;
+
+        device_init(&device, 1e9, 20e6);
+        device.window.may_leap = false;
+        run(&device, 60e6);
+        assert_int_equal(device.window.chunks, WINDOW_START);
+}
+
+static void test_a_slow_device_is_not_taken_for_a_far_one(void **state)
+{
+        struct device device;
+
+        device_init(&device, 20e6, 0); /* a chunk takes 13 ms */
+        for (unsigned i = 0; i < 100; i++) {
+                run(&device, S_NS / 20);
+                assert_true(device.window.chunks <= 4);
+        }
+}
+
+static void test_a_start_that_was_held_up_is_not_taken_for_a_long_way(void **state)
+{
+        struct device device;
+
+        device_init(&device, 1e9, 0);
+        device.free_ns = 20e6;
+        run(&device, 20.3e6);
+        assert_int_equal(device.window.chunks, WINDOW_START * WINDOW_LEAP_TIMES); /* it looks like one … */
+        run(&device, 1e6);
+        assert_int_equal(device.window.chunks, WINDOW_START); /* … until the next one is back */
+        for (unsigned i = 0; i < 100; i++) {
+                run(&device, S_NS / 100);
+                assert_true(device.window.chunks <= 4);
+        }
+}
+
+static void test_what_was_before_the_first_chunk_does_not_count(void **state)
+{
+        struct window window;
+        uint64_t now_ns = 0;
+
+        window_init(&window, now_ns);
+        window.may_leap = true;
+        window_begins(&window, now_ns += 50000000);
+        for (unsigned i = 0; i < WINDOW_START; i++)
+                window_completed(&window, CHUNK_BYTES, true, now_ns += 1000000);
+        assert_int_equal(window.chunks, WINDOW_START);
+        for (unsigned i = WINDOW_START; i < WINDOW_ROUND_MIN_CHUNKS; i++) {
+                window_begins(&window, now_ns); /* in the middle of a round it changes nothing */
+                window_completed(&window, CHUNK_BYTES, true, now_ns += 1000000);
+        }
+        assert_int_equal(window.chunks, 2 * WINDOW_START);
+        assert_int_equal(window.rate_before, CHUNK_BYTES * 1000ull);
 }
 
 static void test_it_follows_a_delay_that_comes_and_goes(void **state)
@@ -215,7 +288,7 @@ static void test_a_lack_of_memory_does_not_drive_it_up(void **state)
         device_init(&device, 1e9, 100e6);
         device.cap = 5; /* pages for five chunks */
         run(&device, 100 * S_NS);
-        assert_true(device.window.chunks <= 8);
+        assert_true(device.window.chunks <= WINDOW_START * WINDOW_LEAP_TIMES); /* no more than a leap */
         device.cap = WINDOW_MAX; /* and when there is more, it goes on */
         run(&device, 100 * S_NS);
         assert_true(run(&device, S_NS) > 0.75);
@@ -249,6 +322,11 @@ int main(void)
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_without_delay_it_stays_shallow),
             cmocka_unit_test(test_with_delay_it_goes_as_deep_as_pays),
+            cmocka_unit_test(test_a_long_way_is_filled_at_once),
+            cmocka_unit_test(test_others_in_the_way_do_not_make_it_leap),
+            cmocka_unit_test(test_a_slow_device_is_not_taken_for_a_far_one),
+            cmocka_unit_test(test_a_start_that_was_held_up_is_not_taken_for_a_long_way),
+            cmocka_unit_test(test_what_was_before_the_first_chunk_does_not_count),
             cmocka_unit_test(test_it_follows_a_delay_that_comes_and_goes),
             cmocka_unit_test(test_noise_neither_stops_it_short_nor_drives_it_up),
             cmocka_unit_test(test_a_round_that_something_else_limited_teaches_nothing),
