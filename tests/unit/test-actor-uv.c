@@ -105,10 +105,24 @@ static void test_messages_arrive_in_order_and_not_inside_post(void **state)
         fixture_done(&fixture);
 }
 
+struct poster {
+        struct kc_actor *to;
+        struct kc_msg *msg;
+};
+
+static void post_elsewhere(void *arg)
+{
+        struct poster *poster = arg;
+
+        kc_actor_post(poster->to, poster->msg);
+}
+
 static void test_a_batch_costs_one_wakeup(void **state)
 {
         struct fixture fixture;
         struct letter letters[20];
+        struct poster poster;
+        uv_thread_t thread;
 
         fixture_init(&fixture);
         letters_init(letters, 20);
@@ -119,10 +133,45 @@ static void test_a_batch_costs_one_wakeup(void **state)
         uv_run(&fixture.loop, UV_RUN_ONCE);
         assert_int_equal(n_delivered, 22);
         assert_int_equal(n_wakeups, 1);
-        kc_actor_post(&fixture.actor.actor, &letters[0].msg); /* asleep again: this one has to wake it */
-        assert_int_equal(n_wakeups, 2);
+        poster.to = &fixture.actor.actor;
+        poster.msg = &letters[0].msg;
+        assert_int_equal(uv_thread_create(&thread, post_elsewhere, &poster), 0);
+        uv_thread_join(&thread);
+        assert_int_equal(n_wakeups, 2); /* asleep again: this one has to wake it */
         uv_run(&fixture.loop, UV_RUN_ONCE);
         assert_int_equal(n_delivered, 23);
+        fixture_done(&fixture);
+}
+
+static void on_own_timer(uv_timer_t *timer)
+{
+        struct poster *poster = timer->data;
+
+        kc_actor_post(poster->to, poster->msg);
+}
+
+static void test_what_it_posts_to_itself_costs_no_wakeup(void **state)
+{
+        struct fixture fixture;
+        struct letter letters[2];
+        struct poster poster;
+        uv_timer_t timer;
+
+        fixture_init(&fixture);
+        letters_init(letters, 2);
+        kc_actor_post(&fixture.actor.actor, &letters[0].msg);
+        uv_run(&fixture.loop, UV_RUN_ONCE); /* now it knows its thread */
+        assert_int_equal(n_delivered, 1);
+        n_wakeups = 0;
+        poster = (struct poster){&fixture.actor.actor, &letters[1].msg};
+        uv_timer_init(&fixture.loop, &timer);
+        timer.data = &poster;
+        uv_timer_start(&timer, on_own_timer, 1, 0);
+        while (n_delivered < 2)
+                uv_run(&fixture.loop, UV_RUN_ONCE);
+        assert_int_equal(n_wakeups, 0);
+        assert_false(uv_is_active((uv_handle_t *)&fixture.actor.idle));
+        uv_close((uv_handle_t *)&timer, NULL);
         fixture_done(&fixture);
 }
 
@@ -429,6 +478,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_messages_arrive_in_order_and_not_inside_post),
             cmocka_unit_test(test_a_batch_costs_one_wakeup),
+            cmocka_unit_test(test_what_it_posts_to_itself_costs_no_wakeup),
             cmocka_unit_test(test_what_is_posted_during_delivery_comes_after_the_batch),
             cmocka_unit_test(test_a_message_may_be_freed_on_delivery),
             cmocka_unit_test(test_busy_actors_do_not_starve_the_loop),
