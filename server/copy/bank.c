@@ -14,7 +14,7 @@ uint32_t bank_slab_pages(uint32_t n_pages)
 
         while (pages > POOL_SLAB_MIN_PAGES && pages > n_pages / 8)
                 pages /= 2;
-        while (pages > n_pages)
+        while (pages > n_pages && pages > 1)
                 pages /= 2;
         return pages;
 }
@@ -38,7 +38,10 @@ int bank_init(struct bank *bank, uint32_t n_pages)
         int *owner_lane;
         void *base;
 
-        assert(n_pages > 0);
+        if (n_pages == 0) {
+                *bank = (struct bank){.slab_pages = slab_size_pages};
+                return 0;
+        }
         owner_lane = calloc(n_slabs, sizeof(*owner_lane));
         if (owner_lane == NULL)
                 return -ENOMEM;
@@ -65,7 +68,8 @@ err_after_owner:
 void bank_done(struct bank *bank)
 {
         assert(bank_whole(bank));
-        munmap(bank->base, (size_t)bank->n_pages * KC_PAGE_BYTES);
+        if (bank->n_pages > 0)
+                munmap(bank->base, (size_t)bank->n_pages * KC_PAGE_BYTES);
         free(bank->owner_lane);
         *bank = (struct bank){0};
 }

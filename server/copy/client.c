@@ -118,25 +118,31 @@ void client_on_share_closed(struct kc_actor *actor, struct kc_msg *msg)
 
 /* ---- opening and closing */
 
+/* Enough for a minimum block of the largest kind, and some chunks of others. */
+#define RESERVATION_LOW_PAGES 64u
+
+/* Who has no wish leaves most of it to those who come later, as far as he can work. Nothing may be left: then
+ * he can still look, wait and cancel. */
+static uint32_t to_grant(uint32_t wanted_pages, uint32_t left_pages)
+{
+        if (wanted_pages == 0) {
+                wanted_pages = left_pages / 4;
+                if (wanted_pages > KC_DEFAULT_RESERVATION_PAGES)
+                        wanted_pages = KC_DEFAULT_RESERVATION_PAGES;
+                if (wanted_pages < RESERVATION_LOW_PAGES)
+                        wanted_pages = RESERVATION_LOW_PAGES;
+        }
+        return wanted_pages < left_pages ? wanted_pages : left_pages;
+}
+
 int engine_client_open(struct engine *engine, const char *identity, uint32_t pages,
     struct engine_client **ret_client, uint32_t *ret_pages, struct kc_error *err)
 {
-        uint32_t left = engine->config.pages - engine->pages_granted;
         struct engine_client *client;
 
         if (engine->closing)
                 return kc_error_set(err, -ECANCELED, KC_CLASS_STOPPED, "pages: the server is shutting down");
-        if (left == 0)
-                return kc_error_set(err, -ENOMEM, KC_CLASS_LIMIT,
-                    "pages: all %u pages of the server are reserved by others; try again later, or start it "
-                    "with more "
-                    "--pages",
-                    engine->config.pages);
-        if (pages == 0)
-                pages = KC_DEFAULT_RESERVATION_PAGES;
-        if (pages > left)
-                pages = left;
-        pages = bank_round_pages(pages);
+        pages = bank_round_pages(to_grant(pages, engine->config.pages - engine->pages_granted));
         client = calloc(1, sizeof *client + engine->n_lanes * sizeof *client->shares);
         if (!client)
                 return kc_error_set(err, -ENOMEM, KC_CLASS_INTERNAL, "pages: out of memory");

@@ -121,8 +121,8 @@ void engine_observe(struct engine *engine, struct engine_observer *observer);
 void engine_unobserve(struct engine *engine, struct engine_observer *observer);
 
 /* Reserve `pages` (0: the default) for a client; at most what is left of the engine's pages is granted,
- * rounded down to whole slabs (pool.h). Returns 0, *ret_client and *ret_pages ≥ 1, or -ENOMEM when nothing is
- * left (err says so and the limit). */
+ * rounded down to whole slabs (pool.h), and that may be nothing: its jobs are refused then. Returns 0,
+ * *ret_client and *ret_pages, or -ENOMEM, or -ECANCELED while the engine closes (err says so). */
 int engine_client_open(struct engine *engine, const char *identity, uint32_t pages,
     struct engine_client **ret_client, uint32_t *ret_pages, struct kc_error *err);
 /* End a client: with `cancel` its jobs are cancelled, without they are waited for. on_closed when each of

@@ -390,6 +390,13 @@ static bool check_chunks(const struct validation *v, uint32_t pages)
                 return refuse_limit(v->refusal, align_bytes);
         }
         needed_pages = (align_bytes + KC_PAGE_BYTES - 1) / KC_PAGE_BYTES;
+        if (pages == 0) {
+                refuse(v->refusal, KC_CLASS_LIMIT, "pages",
+                    "pages: all of the server's are reserved by other clients; connect again later, or start "
+                    "the "
+                    "server with more --pages");
+                return refuse_limit(v->refusal, needed_pages);
+        }
         if (buffer_pages < needed_pages) {
                 refuse(v->refusal, KC_CLASS_LIMIT, "pages",
                     "pages: the reservation of %" PRIu32 " is too small for one minimum block of %" PRIu32
