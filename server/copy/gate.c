@@ -42,6 +42,15 @@ static bool has_room(const struct gate *gate)
         return gate->n_out == 0 || gate->out_bytes < limit_bytes(gate);
 }
 
+/* As much as is let out at all, and what it has waiting: with nothing there when its turn comes, its share
+ * would go to others. */
+uint64_t gate_wanted_bytes(const struct gate *gate, const struct io_flow *flow)
+{
+        uint64_t limit = limit_bytes(gate);
+
+        return gate->contended ? limit + kc_min_u64(flow->held_bytes, limit) : 0;
+}
+
 /* ---- who is there */
 
 static bool differ(const struct io_flow *a, const struct io_flow *b)
@@ -140,6 +149,7 @@ static void remove_waiting(struct gate *gate, struct io_req *req)
 {
         kc_list_del(&req->node);
         req->held = false;
+        req->flow->held_bytes -= cost_bytes(req);
         gate->n_waiting--;
         if (kc_list_empty(&req->flow->waiting))
                 fair_set_ready(gate->fair, &req->flow->fair, false);
@@ -172,6 +182,7 @@ static int add_waiting(struct gate *gate, struct io_req *req)
         kc_list_push(&flow->waiting, &req->node);
         req->held = true;
         req->sent = false;
+        flow->held_bytes += cost_bytes(req);
         gate->n_waiting++;
         return 0;
 }

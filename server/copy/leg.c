@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "base/num.h"
 #include "copy/chunk.h"
 #include "copy/run.h"
 #include "io/remote.h"
@@ -54,9 +55,16 @@ int leg_open(struct leg *leg)
 
 int leg_submit(struct leg *leg, struct leg_endpoint *le, struct io_req *req)
 {
+        int rc;
+
         req->flow = le->flow;
         req->window_bytes = (uint64_t)leg->window.chunks * leg->run->facts.chunk_bytes;
-        return endpoint_submit(le->endpoint, req);
+        rc = endpoint_submit(le->endpoint, req);
+        if (rc == 0 && req->held) { /* another one may begin instead */
+                leg_update_ready(leg);
+                lane_wake(leg->lane);
+        }
+        return rc;
 }
 
 /* ---- spans to chunks */
@@ -71,9 +79,21 @@ static void span_back(struct leg *leg, struct span *span)
 /* Zero chunks take no pages, so something else has to limit them. */
 #define ZERO_CHUNKS_MAX 16u
 
+/* The window says what it takes to keep the devices busy alone. Where others want one of them too, the gate
+ * there says what it takes to get a share. */
 static bool room_in_window(const struct leg *leg)
 {
-        return leg->n_main < leg->window.chunks;
+        uint64_t wanted_bytes = 0;
+
+        if (leg->n_main < leg->window.chunks)
+                return true;
+        for (unsigned i = 0; i < 1 + leg->run->facts.n_to; i++) {
+                const struct leg_endpoint *le = &leg->endpoints[i];
+
+                if (le->port && !le->remote)
+                        wanted_bytes = kc_max_u64(wanted_bytes, gate_wanted_bytes(&le->port->gate, le->flow));
+        }
+        return (uint64_t)leg->n_main * leg->run->facts.chunk_bytes < wanted_bytes;
 }
 
 bool leg_alone(const struct leg *leg)
