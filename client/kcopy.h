@@ -30,8 +30,9 @@ struct kcopy_client;
 /* `count` sectors of 512 bytes from `sector` on. count 0: a source to the end of its device (a final partial
  * sector included); a destination: the source's length. */
 struct kcopy_io_region {
-        const char *device; /* endpoint name, absolute path, NBD URI or "null:"; NULL: use `handle` */
-        uint64_t handle;    /* from kcopy_open */
+        const char
+            *device;     /* endpoint name, absolute path, NBD URI or "null:", in UTF-8; NULL: use `handle` */
+        uint64_t handle; /* from kcopy_open */
         uint64_t sector;
         uint64_t count;
 };
@@ -252,7 +253,7 @@ struct kcopy_device {
  * more devices open for this client, 256 as it comes). */
 KCOPY_API int kcopy_open(
     struct kcopy_client *client, const char *device, bool write, struct kcopy_device *ret_device);
-/* Blocking. Jobs that use the handle keep the device. */
+/* Blocking. Jobs that use the handle keep the device. 0 or a negative errno (-ENOENT: no such handle). */
 KCOPY_API int kcopy_close(struct kcopy_client *client, uint64_t handle);
 
 /* ---- the server and everybody's jobs (all blocking; visitors are callbacks; strings are borrowed for the

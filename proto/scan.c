@@ -39,7 +39,6 @@ static bool skip(struct cursor *cursor, uint64_t bytes)
         return true;
 }
 
-/* Strict UTF-8 (no surrogates, nothing overlong), without NUL. */
 static bool text_is_good(const uint8_t *s, const uint8_t *end)
 {
         while (s < end) {
@@ -71,6 +70,13 @@ static bool text_is_good(const uint8_t *s, const uint8_t *end)
                         return false;
         }
         return true;
+}
+
+bool kc_scan_text(const char *text)
+{
+        const uint8_t *s = (const uint8_t *)text;
+
+        return text_is_good(s, s + strlen(text));
 }
 
 static enum wire wire_of_type(ProtobufCType type)

@@ -7,6 +7,7 @@
 #ifndef KC_SCAN_H
 #define KC_SCAN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,5 +33,7 @@ struct kc_scan {
  * KC_FIELDS_MAX fields or nests deeper than KC_DEPTH_MAX. */
 int kc_scan_body(
     const uint8_t *body, size_t body_bytes, const ProtobufCMessageDescriptor *type, struct kc_scan *ret_scan);
+/* Whether a text may be sent as one: strict UTF-8 (no surrogates, nothing overlong). */
+bool kc_scan_text(const char *text);
 
 #endif

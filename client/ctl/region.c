@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "ctl/units.h"
+#include "scan.h"
 
 enum tail {
         TAIL_NONE, /* not of the form: part of the name */
@@ -159,6 +160,12 @@ bool region_parse(const char *text, enum region_names names, const char *folder,
         }
         if (!region.device) {
                 snprintf(reason, REGION_REASON_BYTES, "no memory, or the current folder is gone");
+                return false;
+        }
+        if (!kc_scan_text(region.device)) {
+                snprintf(reason, REGION_REASON_BYTES,
+                    "is no UTF-8, which names are on the way to a server; a link can have one that is");
+                region_done(&region);
                 return false;
         }
         *ret_region = region;

@@ -159,6 +159,7 @@ int engine_client_open(struct engine *engine, const char *identity, uint32_t pag
                 kc_list_init(&client->runnable[i]);
         kc_list_init(&client->jobs);
         kc_list_init(&client->handles);
+        kc_list_init(&client->openings);
         for (unsigned i = 0; i < engine->n_lanes; i++) {
                 share_init(&client->shares[i], engine->lanes[i], client);
                 kc_list_init(&client->shares[i].want_node);
@@ -247,6 +248,7 @@ void engine_client_cancel(struct engine_client *client)
         client->cancel = true;
         kc_list_for_each_safe (pos, &client->jobs)
                 job_cancel(kc_list_entry(pos, struct job, client_node));
+        client_give_up_opens(client);
 }
 
 void engine_client_close(struct engine_client *client, bool cancel, void (*on_closed)(void *arg), void *arg)

@@ -27,8 +27,9 @@ struct engine_client {
         struct kc_list runnable[COPY_PRIORITY_MAX + 1]; /* jobs that wait for a slot, by priority */
         struct kc_list jobs; /* all of them that are not gone, terminal and drained ones excepted */
         struct kc_list handles;
-        unsigned n_jobs;    /* not terminal, submissions included */
-        unsigned n_runs;    /* runs that exist: slots taken, drained or not */
+        struct kc_list openings; /* of handles, under way */
+        unsigned n_jobs;         /* not terminal, submissions included */
+        unsigned n_runs;         /* runs that exist: slots taken, drained or not */
         unsigned n_locking; /* jobs that wait for their locks: they start when they have them, slot or not */
         bool closing, closed, cancel, shares_closing;
         struct kc_msg closed_msg;
@@ -43,6 +44,8 @@ void client_start_jobs(struct engine_client *client);
 /* Something of it ended: perhaps it has no more. */
 void client_check_closed(struct engine_client *client);
 struct handle *client_handle(struct engine_client *client, uint64_t id);
+/* It is gone: refuse, by message, what waits for a device to open. */
+void client_give_up_opens(struct engine_client *client);
 
 /* From share.c, on control. */
 void client_on_slab_wanted(struct kc_actor *actor, struct kc_msg *msg);

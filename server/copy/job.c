@@ -321,9 +321,11 @@ static void on_cancel(struct kc_actor *actor, struct kc_msg *msg)
                 engine_prune_history(job->engine); /* it may have been kept for this message alone */
                 return;
         }
-        if (job->result || job->resolve)
-                return; /* too late, or validate() will see it */
-        if (job->run) {
+        if (job->result)
+                return; /* too late */
+        if (job->resolve) {
+                job_resolve_give_up(job);
+        } else if (job->run) {
                 job->cancel_posted = true;
                 kc_sm_move(&job->sm, JOB_DRAINING);
                 run_cancel(job->run, job_cancel_reason(job));
@@ -340,6 +342,9 @@ static void on_cancel(struct kc_actor *actor, struct kc_msg *msg)
 
 void job_cancel(struct job *job)
 {
+        /* nobody knows of it yet, so it is its client that goes */
+        if (job->id == 0)
+                job_resolve_give_up(job);
         if (job->id == 0 || kc_sm_state(&job->sm) >= JOB_COMPLETED || job->cancel_wanted || job->result)
                 return;
         job->cancel_wanted = true;

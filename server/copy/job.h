@@ -102,6 +102,8 @@ size_t job_history_bytes(const struct job *job);
 
 /* job_resolve.c: open or find its devices, validate; then one of the two below. */
 void job_resolve(struct job *job);
+/* It is cancelled: validate without waiting for devices that are not open yet. By message. */
+void job_resolve_give_up(struct job *job);
 void job_accept(struct job *job, const struct job_plan *plan);
 void job_refuse(struct job *job, const struct engine_refusal *refusal);
 void job_refuse_with(struct job *job, const char *field, int code, enum kc_class class, const char *message);

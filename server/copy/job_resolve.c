@@ -137,6 +137,20 @@ static void on_device(struct device_waiter *waiter)
         kc_actor_post(resolve->job->engine->control, &resolve->msg);
 }
 
+void job_resolve_give_up(struct job *job)
+{
+        struct resolve *resolve = job->resolve;
+
+        if (!resolve || resolve->n_waiting == 0)
+                return; /* its message is on the way */
+        for (unsigned i = 0; i < job_n_ends(job); i++)
+                if (resolve->ends[i].resolve)
+                        device_unwait(&resolve->ends[i].waiter);
+        resolve->n_waiting = 0;
+        resolve->msg.on_message = on_resolved;
+        kc_actor_post(job->engine->control, &resolve->msg);
+}
+
 /* A copy within one device needs one connection, which may be all that it admits. */
 static bool writes_to_source(const struct job *job)
 {

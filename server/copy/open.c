@@ -10,7 +10,7 @@
 /* One engine_open under way. Freed when it has called back. */
 struct opening {
         struct kc_msg msg;
-        struct kc_list node;
+        struct kc_list node; /* client->openings */
         struct engine_client *client;
         struct engine_open *open;
         struct device *device;
@@ -27,6 +27,7 @@ static void refuse(struct opening *opening, const struct kc_error *error)
 
         if (opening->device)
                 device_put(opening->device);
+        kc_list_del(&opening->node);
         free(opening);
         client->n_jobs--;
         client->engine->n_resolving--;
@@ -74,6 +75,7 @@ static void opened(struct opening *opening)
         handle->device = device;
         handle->write = opening->write;
         kc_list_push(&client->handles, &handle->node);
+        kc_list_del(&opening->node);
         free(opening);
         client->n_jobs--;
         client->engine->n_resolving--;
@@ -128,7 +130,30 @@ int engine_open(struct engine_client *client, const char *device, bool write, st
         opening->write = write;
         client->n_jobs++;
         client->engine->n_resolving++;
+        kc_list_init(&opening->waiter.node);
+        kc_list_push(&client->openings, &opening->node);
         opening->msg.on_message = on_open_msg;
         kc_actor_post(client->engine->control, &opening->msg);
         return 0;
+}
+
+/* ---- giving up: by message, as everything is answered */
+
+static void on_give_up(struct kc_actor *actor, struct kc_msg *msg)
+{
+        refuse_with(
+            kc_container_of(msg, struct opening, msg), -ECANCELED, KC_CLASS_CANCELLED, "the client has gone");
+}
+
+void client_give_up_opens(struct engine_client *client)
+{
+        kc_list_for_each (pos, &client->openings) {
+                struct opening *opening = kc_list_entry(pos, struct opening, node);
+
+                if (kc_list_empty(&opening->waiter.node)) /* its message is on the way */
+                        continue;
+                device_unwait(&opening->waiter);
+                opening->msg.on_message = on_give_up;
+                kc_actor_post(client->engine->control, &opening->msg);
+        }
 }

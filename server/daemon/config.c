@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scan.h"
+
 struct parse {
         const char *path;
         FILE *file;
@@ -64,6 +66,11 @@ static int set_endpoint(struct parse *parse, const char *name, const char *key, 
                 return kc_error_set(&parse->err, -EINVAL, KC_CLASS_INVALID,
                     "%s:%u: %s: no device; write an absolute path, an NBD URI or null:", parse->path,
                     parse->line, value);
+        /* clients are told both, and break off at what is no text */
+        if (!kc_scan_text(name) || !kc_scan_text(value))
+                return kc_error_set(&parse->err, -EILSEQ, KC_CLASS_INVALID,
+                    "%s:%u: is no UTF-8, which names are; a link can have one that is", parse->path,
+                    parse->line);
         endpoint = endpoint_get(parse, name);
         if (!endpoint)
                 return kc_error_set(&parse->err, -ENOMEM, KC_CLASS_INTERNAL, "out of memory");

@@ -3,8 +3,9 @@
 
   nbd-peer.py --unix PATH | --tcp PORT  [--file FILE | --size BYTES]  [--stall PHASE] [--lie HOW] [--after N]
 
-PHASE: greeting (accepts and says nothing), option (no answer to options), tls (accepts STARTTLS, then
-silence), read, write, zero, flush, extents (no answer to these), disconnect (never closes).
+PHASE: connect (never accepts, and its queue is full: it prints "full" then), greeting (accepts and says
+nothing), option (no answer to options), tls (accepts STARTTLS, then silence), read, write, zero, flush, extents
+(no answer to these), disconnect (never closes).
 HOW: short (a structured reply with half of the data), empty (a structured reply with no data at all), cookie
 (a reply to a request nobody made), magic (a broken reply), hangup (closes instead of answering), eio.
 --after N: the first N requests of the kind are served. It is for requests of data; the lies
@@ -148,6 +149,19 @@ class Connection:
         self.sock.close()
 
 
+def fill_queue(listener):
+    waiting = []
+    try:
+        while True:
+            sock = socket.socket(listener.family)
+            sock.setblocking(False)
+            waiting.append(sock)
+            sock.connect(listener.getsockname())
+    except BlockingIOError:
+        print("full", flush=True)
+    threading.Event().wait()
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--unix")
@@ -166,7 +180,9 @@ def main():
         listener.bind(args.unix)
     else:
         listener = socket.create_server(("127.0.0.1", args.tcp))
-    listener.listen(16)
+    listener.listen(0 if args.stall == "connect" else 16)
+    if args.stall == "connect":
+        fill_queue(listener)
     while True:
         sock, _ = listener.accept()
         threading.Thread(target=Connection(sock, args, fd, size).run, daemon=True).start()

@@ -71,6 +71,7 @@ export_logged() {
 no_writes() {
         local trace
         for trace; do
+                [ -s "$trace" ] || fail "no trace of a server: $trace"
                 if grep -E '(Write|Zero|Trim) id=' "$trace" >&2; then
                         fail "a request that must have been refused wrote: $trace"
                 fi

@@ -334,4 +334,28 @@ static inline uint64_t accepted_job(struct fixture *f, struct peer_end *peer)
         return id;
 }
 
+/* Hello, and the first job: accepted, and running as far as the client knows. Its id. */
+static inline uint64_t start_job(struct fixture *f, const char *to)
+{
+        hello(f, &f->peer);
+        put_copy(f, &f->peer, to);
+        WAIT_FOR(f, f->engine->n_submitted == 1);
+        fake_accept_all(f->engine);
+        return accepted_job(f, &f->peer);
+}
+
+static inline uint64_t put_goodbye(struct fixture *f, struct peer_end *peer)
+{
+        return PUT(f, peer, GOODBYE, goodbye, Goodbye,
+            .base = PROTOBUF_C_MESSAGE_INIT(&kcopy__v1__goodbye__descriptor));
+}
+
+/* The peer goes, without a word; the session is gone afterwards. */
+static inline void hang_up(struct fixture *f)
+{
+        close(f->peer.fd);
+        f->peer.fd = -1;
+        WAIT_FOR(f, f->ended == 1);
+}
+
 #endif

@@ -358,6 +358,7 @@ const struct sim_case sim_cases[] = {
     {"lost-answers-among-others-time-out", case_lost_answers_among_others_time_out, 24},
     {"closed-before-the-last-word", case_closed_before_the_last_word, 30},
     {"priorities-get-slots-first", case_priorities_get_slots_first, 20},
+    {"gone-client-waits-for-no-device", case_gone_client_waits_for_no_device, 20},
     {"slotless-jobs-hold-nothing", case_slotless_jobs_hold_nothing, 20},
     {"restarted-job-gets-helpers", case_restarted_job_gets_helpers, 20},
     {"restarted-job-tells-what-changed", case_restarted_job_tells_what_changed, 30},

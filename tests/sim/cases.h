@@ -32,6 +32,7 @@ struct scenario *case_dead_connection(uint64_t seed, bool verbose);
 
 /* cases_end.c: last words, what is left then, and what is begun again */
 struct scenario *case_closed_before_the_last_word(uint64_t seed, bool verbose);
+struct scenario *case_gone_client_waits_for_no_device(uint64_t seed, bool verbose);
 struct scenario *case_priorities_get_slots_first(uint64_t seed, bool verbose);
 struct scenario *case_slotless_jobs_hold_nothing(uint64_t seed, bool verbose);
 struct scenario *case_restarted_job_gets_helpers(uint64_t seed, bool verbose);

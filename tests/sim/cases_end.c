@@ -86,6 +86,40 @@ struct scenario *case_closed_before_the_last_word(uint64_t seed, bool verbose)
         return s;
 }
 
+/* ---- a client that goes while its devices are being opened is gone at once: what it asked for is not kept
+ * until they answer, or others like it could fill the memory */
+
+static bool first_client_gone(struct scenario *s)
+{
+        return s->clients[0].client == NULL;
+}
+
+struct scenario *case_gone_client_waits_for_no_device(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 2, verbose);
+        struct device_config config = case_device(MIB);
+        uint64_t gone_ns;
+        struct wish wish;
+
+        scenario_device(s, &config);
+        config.open_hangs = true;
+        scenario_device(s, &config);
+        scenario_start(s);
+        scenario_client(s, "user", 256);
+        for (unsigned i = 0; i < 4; i++) {
+                wish = case_copy(0, i % 2, (i + 1) % 2);
+                scenario_submit(s, &wish);
+        }
+        scenario_open_handle(s, 0, 1, seed % 2);
+        scenario_run_for(s, (seed % 4) * 10 * MS_NS);
+        gone_ns = s->world.now_ns;
+        scenario_close_client(s, 0, true);
+        scenario_run(s, first_client_gone, "the end of a client");
+        case_expect(s, s->world.now_ns - gone_ns < SECOND_NS);
+        scenario_end(s);
+        return s;
+}
+
 /* ---- jobs that wait for a slot get it by priority, and within one in their order */
 
 struct scenario *case_priorities_get_slots_first(uint64_t seed, bool verbose)

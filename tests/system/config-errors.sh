@@ -25,6 +25,10 @@ printf '[endpoint one]\ndevice = /dev/sda\ndevice = /dev/sdb\n' >"$tmp/conf"
 wrong 3 'one'
 printf '[endpoint one]\ndevice = disk.img\n' >"$tmp/conf"
 wrong 2 'disk.img: no device; write an absolute path'
+printf '[endpoint one]\ndevice = /tmp/\377\n' >"$tmp/conf"
+wrong 2 'no UTF-8'
+printf '[endpoint \377]\ndevice = /tmp/a\n' >"$tmp/conf"
+wrong 2 'no UTF-8'
 # the command line wins, and does not hide the mistake
 printf '[daemon]\nlog-level = loud\n' >"$tmp/conf"
 status=0

@@ -13,18 +13,18 @@ faults "$control" "write 4194304 4096 hang"
 export_file "$tmp/b"
 start_kcopyd --quarantine 3 --lanes 1
 began=$(now_ms)
-start_copy --timeout 2 "$tmp/src" "$a"
+start_copy --timeout 5 "$tmp/src" "$a"
 copy "$tmp/src" "$uri"
 expect_done
 same_bytes "$tmp/src" "$tmp/b"
-[ $(($(now_ms) - began)) -lt 4000 ] || fail "the other job was held up"
+alive "$copy_pid" || fail "the other job was held up"
 # While it lasts the job says so.
 end_copy "$copy_pid" "$copy_out" "$copy_errs"
 took=$(($(now_ms) - began))
 expect_status 1
 expect '.state == "failed"' '.write_err == [0]' 'd(0).error.class == "timeout"' 'd(0).error.sector <= 8192' \
-        'd(0).error.message | test("within 2 s")' \
+        'd(0).error.message | test("within 5 s")' \
         'd(0).bytes.indeterminate > 0' '.durable == false'
 grep -q -- '--timeout SECONDS sets it' "$errs" || fail "how to have it wait longer is not said: $(cat "$errs")"
-[ $took -ge 1900 ] && [ $took -lt 12000 ] || fail "took $took ms"
+[ $took -ge 4900 ] && [ $took -lt 15000 ] || fail "took $took ms"
 faults "$control"

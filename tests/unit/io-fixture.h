@@ -21,6 +21,16 @@
 #define MIB (1u << 20)
 #define SECOND_NS 1000000000ull
 
+/* In a list of tests: one for each way to reach local devices, which is the test's initial state. */
+#define BOTH(test)                                                                                           \
+        {"io_uring: " #test, test, NULL, NULL, &(enum provider_local_io){PROVIDER_LOCAL_URING}},             \
+        {                                                                                                    \
+                "threads: " #test, test, NULL, NULL, &(enum provider_local_io)                               \
+                {                                                                                            \
+                        PROVIDER_LOCAL_THREADS                                                               \
+                }                                                                                            \
+        }
+
 /* ---- the lane */
 
 struct lane {

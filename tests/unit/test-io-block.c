@@ -297,14 +297,6 @@ static void close_in_mid_command_settles_everything_once(void **state)
         disk_done(&disk);
 }
 
-static enum provider_local_io uring = PROVIDER_LOCAL_URING, threads = PROVIDER_LOCAL_THREADS;
-
-#define BOTH(test)                                                                                           \
-        {"io_uring: " #test, test, NULL, NULL, &uring},                                                      \
-        {                                                                                                    \
-                "threads: " #test, test, NULL, NULL, &threads                                                \
-        }
-
 /* Can loop devices be made here at all? */
 static int check_loop(char *why, size_t why_bytes)
 {

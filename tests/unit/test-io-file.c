@@ -354,14 +354,6 @@ static void close_in_mid_command_settles_everything_once(void **state)
         lane_done(&lane);
 }
 
-static enum provider_local_io uring = PROVIDER_LOCAL_URING, threads = PROVIDER_LOCAL_THREADS;
-
-#define BOTH(test)                                                                                           \
-        {"io_uring: " #test, test, NULL, NULL, &uring},                                                      \
-        {                                                                                                    \
-                "threads: " #test, test, NULL, NULL, &threads                                                \
-        }
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {

@@ -237,14 +237,6 @@ static void an_open_can_be_cancelled_at_any_moment(void **state)
         uv_sem_destroy(&stuck_leave);
 }
 
-static enum provider_local_io uring = PROVIDER_LOCAL_URING, threads = PROVIDER_LOCAL_THREADS;
-
-#define BOTH(test)                                                                                           \
-        {"io_uring: " #test, test, NULL, NULL, &uring},                                                      \
-        {                                                                                                    \
-                "threads: " #test, test, NULL, NULL, &threads                                                \
-        }
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {

@@ -30,17 +30,24 @@ static void nothing(struct other *other)
 {
 }
 
+/* A pair, and one write that goes to the other lane, where `how` has been called before. */
+static void start_write(struct pair *pair, void (*how)(struct other *other), struct waited_req *waited)
+{
+        static char byte;
+
+        pair_init(pair);
+        call_there(pair, how);
+        req_start(pair->remote, waited, IO_WRITE, 0, 0, 1, &byte);
+}
+
 /* ---- where a request is over there, and ending it there */
 
 static void a_look_tells_when_a_request_left(void **state)
 {
         struct waited_req waited;
         struct pair pair;
-        char byte = 0;
 
-        pair_init(&pair);
-        call_there(&pair, hold_in_queue);
-        req_start(pair.remote, &waited, IO_WRITE, 0, 0, 1, &byte);
+        start_write(&pair, hold_in_queue, &waited);
         assert_true(waited.req.sent && waited.req.sent_ns == 0); /* nobody knows */
         assert_int_equal(endpoint_deadline_ns(pair.remote, &waited.req, 5, 10), 10);
         assert_true(endpoint_expire(pair.remote, &waited.req, FOR_EVER_NS));
@@ -68,11 +75,8 @@ static void what_waits_for_a_silent_device_is_ended(void **state)
 {
         struct waited_req waited;
         struct pair pair;
-        char byte = 0;
 
-        pair_init(&pair);
-        call_there(&pair, hold_in_queue);
-        req_start(pair.remote, &waited, IO_WRITE, 0, 0, 1, &byte);
+        start_write(&pair, hold_in_queue, &waited);
         assert_true(endpoint_expire(pair.remote, &waited.req, 1));
         lane_run_until(&pair.here, &waited.done);
         assert_int_equal(waited.req.status, -ETIMEDOUT);
@@ -86,11 +90,8 @@ static void what_waits_over_there_can_be_withdrawn(void **state)
 {
         struct waited_req waited;
         struct pair pair;
-        char byte = 0;
 
-        pair_init(&pair);
-        call_there(&pair, hold_in_queue);
-        req_start(pair.remote, &waited, IO_WRITE, 0, 0, 1, &byte);
+        start_write(&pair, hold_in_queue, &waited);
         assert_true(endpoint_expire(pair.remote, &waited.req, FOR_EVER_NS)); /* a question is under way */
         endpoint_withdraw(pair.remote, &waited.req);
         endpoint_withdraw(pair.remote, &waited.req);
@@ -106,11 +107,8 @@ static void what_has_left_over_there_is_left_alone(void **state)
 {
         struct waited_req waited;
         struct pair pair;
-        char byte = 0;
 
-        pair_init(&pair);
-        call_there(&pair, hold);
-        req_start(pair.remote, &waited, IO_WRITE, 0, 0, 1, &byte);
+        start_write(&pair, hold, &waited);
         endpoint_withdraw(pair.remote, &waited.req);
         call_there(&pair, nothing);
         call_there(&pair, nothing);
@@ -132,11 +130,8 @@ static void a_question_that_comes_too_late_finds_nobody(void **state)
 {
         struct waited_req waited;
         struct pair pair;
-        char byte = 0;
 
-        pair_init(&pair);
-        call_there(&pair, fail_queue_and_tell);
-        req_start(pair.remote, &waited, IO_WRITE, 0, 0, 1, &byte);
+        start_write(&pair, fail_queue_and_tell, &waited);
         uv_sem_wait(&pair.there.ready); /* the answer is under way */
         endpoint_withdraw(pair.remote, &waited.req);
         lane_run_until(&pair.here, &waited.done);

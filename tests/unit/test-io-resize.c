@@ -142,14 +142,6 @@ static void a_size_that_cannot_be_leaves_nothing_behind(void **state)
         lane_done(&lane);
 }
 
-static enum provider_local_io uring = PROVIDER_LOCAL_URING, threads = PROVIDER_LOCAL_THREADS;
-
-#define BOTH(test)                                                                                           \
-        {"io_uring: " #test, test, NULL, NULL, &uring},                                                      \
-        {                                                                                                    \
-                "threads: " #test, test, NULL, NULL, &threads                                                \
-        }
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {

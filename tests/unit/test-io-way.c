@@ -209,14 +209,6 @@ static void a_device_is_written_past_its_cache_by_sectors(void **state)
         lane_done(&lane);
 }
 
-static enum provider_local_io uring = PROVIDER_LOCAL_URING, threads = PROVIDER_LOCAL_THREADS;
-
-#define BOTH(test)                                                                                           \
-        {"io_uring: " #test, test, NULL, NULL, &uring},                                                      \
-        {                                                                                                    \
-                "threads: " #test, test, NULL, NULL, &threads                                                \
-        }
-
 int main(void)
 {
         const struct CMUnitTest tests[] = {

@@ -139,6 +139,18 @@ static void test_names_become_absolute(void **state)
         CHECK(ROWS, REGION_BARE_IS_FILE);
 }
 
+static void test_a_name_that_is_no_utf8_is_refused(void **state)
+{
+        static const struct row ROWS[] = {
+            {"/d\xc3\xa4", "/d\xc3\xa4", 0, 0, NULL},
+            {"/d\xe4", NULL, 0, 0, "is no UTF-8"},
+            {"/d\xe4#1+2", NULL, 0, 0, "is no UTF-8"},
+            {"file:d\xe4", NULL, 0, 0, "is no UTF-8"},
+        };
+
+        CHECK(ROWS, REGION_BARE_IS_FILE);
+}
+
 static void test_a_servers_endpoint_is_a_bare_word(void **state)
 {
         static const struct row ROWS[] = {
@@ -292,6 +304,7 @@ int main(void)
             cmocka_unit_test(test_a_tail_of_another_form_belongs_to_the_name),
             cmocka_unit_test(test_numbers_that_cannot_be_are_refused),
             cmocka_unit_test(test_names_become_absolute),
+            cmocka_unit_test(test_a_name_that_is_no_utf8_is_refused),
             cmocka_unit_test(test_a_servers_endpoint_is_a_bare_word),
             cmocka_unit_test(test_the_current_folder_is_the_default),
             cmocka_unit_test(test_a_tail_alone),

@@ -22,8 +22,7 @@ static void goodbye_waits_for_the_jobs_and_then_says_farewell(void **state)
         put_copy(f, &f->peer, "/d");
         put_copy(f, &f->peer, "/e");
         WAIT_FOR(f, f->engine->n_submitted == 2);
-        request = PUT(f, &f->peer, GOODBYE, goodbye, Goodbye,
-            .base = PROTOBUF_C_MESSAGE_INIT(&kcopy__v1__goodbye__descriptor));
+        request = put_goodbye(f, &f->peer);
         expect_silence(f, &f->peer);
         fake_accept_all(f->engine);
         accepted_job(f, &f->peer);
@@ -37,9 +36,7 @@ static void goodbye_waits_for_the_jobs_and_then_says_farewell(void **state)
         assert_int_equal(message->request_id, request);
         drop(message);
         expect_end(f, &f->peer);
-        close(f->peer.fd);
-        f->peer.fd = -1;
-        WAIT_FOR(f, f->ended == 1);
+        hang_up(f);
 }
 
 static void a_lost_connection_cancels_its_jobs(void **state)
@@ -51,9 +48,7 @@ static void a_lost_connection_cancels_its_jobs(void **state)
         put_copy(f, &f->peer, "/d");
         WAIT_FOR(f, f->engine->n_submitted == 4);
         fake_accept_one(f->engine); /* one of the batch is accepted, the rest has no answer yet */
-        close(f->peer.fd);
-        f->peer.fd = -1;
-        WAIT_FOR(f, f->ended == 1);
+        hang_up(f);
         assert_int_equal(fake_job_get(f->engine, 1)->state, JOB_CANCELLED);
 }
 
@@ -63,14 +58,11 @@ static void a_connection_lost_after_goodbye_cancels_its_jobs(void **state)
 
         hello(f, &f->peer);
         put_copy(f, &f->peer, "/d");
-        PUT(f, &f->peer, GOODBYE, goodbye, Goodbye,
-            .base = PROTOBUF_C_MESSAGE_INIT(&kcopy__v1__goodbye__descriptor));
+        put_goodbye(f, &f->peer);
         WAIT_FOR(f, f->engine->n_submitted == 1);
         fake_accept_all(f->engine);
         accepted_job(f, &f->peer);
-        close(f->peer.fd);
-        f->peer.fd = -1;
-        WAIT_FOR(f, f->ended == 1);
+        hang_up(f);
         assert_int_equal(fake_job_get(f->engine, 1)->state, JOB_CANCELLED);
 }
 
@@ -158,11 +150,7 @@ static void a_drained_server_refuses_jobs_and_ends_with_the_last_one(void **stat
         struct fixture *f = *state;
         Kcopy__V1__ServerMessage *message;
 
-        hello(f, &f->peer);
-        put_copy(f, &f->peer, "/d");
-        WAIT_FOR(f, f->engine->n_submitted == 1);
-        fake_accept_all(f->engine);
-        accepted_job(f, &f->peer);
+        start_job(f, "/d");
         rpc_drain(f->rpc, 1500 * MS_NS);
         message = GET(f, &f->peer, STOPPING); /* at once */
         assert_int_equal(message->request_id, 0);
@@ -186,11 +174,7 @@ static void what_the_server_cancels_is_told_as_its_doing(void **state)
         Kcopy__V1__ServerMessage *message;
         const Kcopy__V1__EndpointError *error;
 
-        hello(f, &f->peer);
-        put_copy(f, &f->peer, "/d");
-        WAIT_FOR(f, f->engine->n_submitted == 1);
-        fake_accept_all(f->engine);
-        accepted_job(f, &f->peer);
+        start_job(f, "/d");
         put_copy(f, &f->peer, "/not-answered-yet");
         put_many(f, &f->peer, 1, "/nor-this");
         WAIT_FOR(f, f->engine->n_submitted == 3);
@@ -218,11 +202,7 @@ static void what_a_client_cancels_is_not(void **state)
         struct fixture *f = *state;
         Kcopy__V1__ServerMessage *message;
 
-        hello(f, &f->peer);
-        put_copy(f, &f->peer, "/d");
-        WAIT_FOR(f, f->engine->n_submitted == 1);
-        fake_accept_all(f->engine);
-        accepted_job(f, &f->peer);
+        start_job(f, "/d");
         rpc_drain(f->rpc, 1000 * MS_NS);
         drop(GET(f, &f->peer, STOPPING));
         fake_complete(f->engine, fake_job_get(f->engine, 1), JOB_CANCELLED, 1);
@@ -238,11 +218,7 @@ static void watch_while_draining(struct fixture *f, bool all)
         Kcopy__V1__ServerMessage *message;
         uint64_t id;
 
-        hello(f, &f->peer);
-        put_copy(f, &f->peer, "/d");
-        WAIT_FOR(f, f->engine->n_submitted == 1);
-        fake_accept_all(f->engine);
-        id = accepted_job(f, &f->peer);
+        id = start_job(f, "/d");
         peer_init(&watcher, f->rpc);
         hello(f, &watcher);
         PUT(f, &watcher, WATCH, watch, Watch, .base = PROTOBUF_C_MESSAGE_INIT(&kcopy__v1__watch__descriptor),
@@ -292,11 +268,7 @@ static void who_comes_while_the_server_drains_hears_why_and_is_not_waited_for(vo
         struct fixture *f = *state;
         Kcopy__V1__ServerMessage *message;
 
-        hello(f, &f->peer);
-        put_copy(f, &f->peer, "/d");
-        WAIT_FOR(f, f->engine->n_submitted == 1);
-        fake_accept_all(f->engine);
-        accepted_job(f, &f->peer);
+        start_job(f, "/d");
         rpc_drain(f->rpc, 1500 * MS_NS);
         drop(GET(f, &f->peer, STOPPING));
         peer_init(&silent, f->rpc);

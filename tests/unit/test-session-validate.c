@@ -181,8 +181,7 @@ static void goodbye_waits_for_the_answer(void **state)
 
         hello(f, &f->peer);
         put_validate(f, "/d");
-        PUT(f, &f->peer, GOODBYE, goodbye, Goodbye,
-            .base = PROTOBUF_C_MESSAGE_INIT(&kcopy__v1__goodbye__descriptor));
+        put_goodbye(f, &f->peer);
         WAIT_FOR(f, f->engine->n_submitted == 1);
         for (unsigned i = 0; i < 10; i++)
                 turn(f);

@@ -48,11 +48,7 @@ static void progress_coalesces_and_a_completion_says_the_rest(void **state)
         struct fixture *f = *state;
 
         progress_interval_ms = 1;
-        hello(f, &f->peer);
-        put_copy(f, &f->peer, "/destination");
-        WAIT_FOR(f, f->engine->n_submitted == 1);
-        fake_accept_all(f->engine);
-        accepted_job(f, &f->peer);
+        start_job(f, "/destination");
         for (unsigned i = 0; i < 100; i++)
                 fake_emit(f->engine, fake_job_get(f->engine, 1), JOB_EVENT_PROGRESS, 0);
         drop(GET(f, &f->peer, PROGRESS));
@@ -309,11 +305,7 @@ static void a_job_that_waits_is_told_of_as_untouched(void **state)
         const Kcopy__V1__JobInfo *job;
 
         progress_interval_ms = 1;
-        hello(f, &f->peer);
-        put_copy(f, &f->peer, "/d");
-        WAIT_FOR(f, f->engine->n_submitted == 1);
-        fake_accept_all(f->engine);
-        accepted_job(f, &f->peer);
+        start_job(f, "/d");
         PUT(f, &f->peer, LIST, list, List, .base = PROTOBUF_C_MESSAGE_INIT(&kcopy__v1__list__descriptor));
         message = GET(f, &f->peer, JOB_LIST);
         assert_int_equal(message->job_list->n_jobs, 1);
@@ -350,11 +342,7 @@ static void a_watcher_hears_of_other_connections_jobs(void **state)
         Kcopy__V1__ServerMessage *message;
         uint64_t id;
 
-        hello(f, &f->peer);
-        put_copy(f, &f->peer, "/d");
-        WAIT_FOR(f, f->engine->n_submitted == 1);
-        fake_accept_all(f->engine);
-        id = accepted_job(f, &f->peer);
+        id = start_job(f, "/d");
         peer_init(&watcher, f->rpc);
         hello(f, &watcher);
         PUT(f, &watcher, WATCH, watch, Watch, .base = PROTOBUF_C_MESSAGE_INIT(&kcopy__v1__watch__descriptor),
