@@ -177,7 +177,8 @@ static void flush_destination(struct run *run, unsigned d)
         port_flush(&dest->flush);
 }
 
-/* Everything of it has a fate and nothing is out: the last write was answered before the flush is sent. */
+/* Everything of it has a fate and nothing is out: the last write was answered before the file is cut and the
+ * flush sent. */
 static void finish_destinations(struct run *run)
 {
         for (unsigned d = 0; d < run->facts.n_to && run_going(run); d++) {
@@ -187,7 +188,7 @@ static void finish_destinations(struct run *run)
                         continue;
                 if (dest->dropped)
                         destination_done(run, dest);
-                else if (ledger_full(&dest->ledger))
+                else if (ledger_full(&dest->ledger) && !dest->resizing && !run_cut(run, d))
                         flush_destination(run, d);
         }
 }

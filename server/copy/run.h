@@ -4,7 +4,7 @@
  * ledger of each destination from the reports that come back, applies the error policy, flushes, and tells
  * the control loop how it ended. It never sees a payload.
  *
- *   run_start → resize → deal ⇄ reports → each destination: flush, done → legs end → job_on_run_done
+ *   run_start → make room → deal ⇄ reports → each destination: cut, flush, done → legs end → job_on_run_done
  *
  * What can go wrong: an endpoint fails (policy), the job is cancelled, answers stay out (grace, then what is
  * unanswered is abandoned: done is told before everything has drained; job_on_run_drained follows).
@@ -76,8 +76,9 @@ struct run_dest {
         bool ledger_lost; /* a fate could not be recorded for want of memory */
         struct io_req resize_req;
         bool resizing;
-        bool resize_sent;                              /* and not refused: its size may be another one now */
-        bool pinned;                                   /* something that was sent to it is not answered */
+        bool cut;         /* or about to be: to its exact size, after the last write */
+        bool resize_sent; /* and not refused: its size may be another one now */
+        bool pinned;      /* something that was sent to it is not answered */
         uint64_t adrift_start_bytes, adrift_end_bytes; /* hull of ranges with unanswered writes */
 };
 
@@ -203,6 +204,8 @@ void run_on_created(struct kc_actor *actor, struct kc_msg *msg);
 /* run_begin.c: the first span may be dealt once every file has its size. */
 void run_maybe_copy(struct run *run);
 bool run_waits_for_resize(const struct run *run);
+/* Cut what is longer than it is to be. False: it is not, and nothing was done. */
+bool run_cut(struct run *run, unsigned d);
 void run_check_resizes(struct run *run, uint64_t now_ns);
 
 /* run.c */

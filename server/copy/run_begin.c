@@ -145,7 +145,7 @@ static void on_resized(struct io_req *req)
         const struct leg_endpoint *le = &run->leg->endpoints[1 + d];
         struct run_created *created;
 
-        if (req->status < 0 || !le->port_info->absent) {
+        if (req->status < 0 || dest->cut || !le->port_info->absent) {
                 resized(run, d, req->status, req->class);
                 return;
         }
@@ -176,30 +176,45 @@ void run_check_resizes(struct run *run, uint64_t now_ns)
         }
 }
 
-static void resize(struct run *run)
+static void resize(struct run *run, unsigned d, unsigned flags)
 {
-        for (unsigned d = 0; d < run->facts.n_to && run_going(run); d++) {
-                struct run_dest *dest = &run->dests[d];
-                const struct job_region *region = &run->to_regions[d];
-                int rc;
+        struct run_dest *dest = &run->dests[d];
+        int rc;
 
-                if (!region->resize)
-                        continue;
-                dest->resize_req.op = IO_RESIZE;
-                dest->resize_req.flags = region->grow_only ? IO_GROW_ONLY : 0;
-                dest->resize_req.length_bytes = region->resize_bytes;
-                dest->resize_req.on_done = on_resized;
-                rc = endpoint_submit(run->leg->endpoints[1 + d].endpoint, &dest->resize_req);
-                if (rc < 0) {
-                        resize_failed(run, d, rc, kc_class_of_errno(rc));
-                        continue;
-                }
-                dest->resizing = dest->resize_sent = true;
-                run->n_resizing++;
+        dest->resize_req.op = IO_RESIZE;
+        dest->resize_req.flags = flags;
+        dest->resize_req.length_bytes = run->to_regions[d].resize_bytes;
+        dest->resize_req.on_done = on_resized;
+        rc = endpoint_submit(run->leg->endpoints[1 + d].endpoint, &dest->resize_req);
+        if (rc < 0) {
+                resize_failed(run, d, rc, kc_class_of_errno(rc));
+                return;
         }
+        dest->resizing = dest->resize_sent = true;
+        run->n_resizing++;
         run->resize_deadline_ns = kc_actor_now_ns(run->home) + run->facts.timeout_ns;
-        if (run->n_resizing > 0)
-                run_timer_at(run, run->resize_deadline_ns);
+        run_timer_at(run, run->resize_deadline_ns);
+}
+
+static void make_room(struct run *run)
+{
+        for (unsigned d = 0; d < run->facts.n_to && run_going(run); d++)
+                if (run->to_regions[d].resize)
+                        resize(run, d, IO_GROW_ONLY);
+}
+
+/* What is too long is cut when everything has been written: a job that fails has not thrown away more than it
+ * has overwritten. */
+bool run_cut(struct run *run, unsigned d)
+{
+        const struct job_region *region = &run->to_regions[d];
+
+        if (run->dests[d].cut || !region->resize || region->grow_only ||
+            run->leg->endpoints[1 + d].endpoint->info.size_bytes <= region->resize_bytes)
+                return false;
+        run->dests[d].cut = true;
+        resize(run, d, 0);
+        return true;
 }
 
 /* The connection may have died while it waited for this job: then control opens it anew and starts again. */
@@ -243,7 +258,7 @@ static void on_start(struct kc_actor *actor, struct kc_msg *msg)
         } else if (rc < 0 || cursor_init(&run->main, run) < 0) {
                 run_stop(run, "out of memory");
         } else {
-                resize(run);
+                make_room(run);
         }
         run_timer_at(run, run->started_ns + TICK_NS);
         run_work(run);

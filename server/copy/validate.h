@@ -16,7 +16,8 @@ struct job_region {
         /* What it touches of what the endpoint's identity names, for locks: outward to the minimum block
          * whose rest is read and merged; without end where a file is cut to size. */
         uint64_t lock_start_bytes, lock_end_bytes;
-        uint64_t resize_bytes; /* destination files: the size to have before the first write; 0: as it is */
+        uint64_t resize_bytes; /* destination files: the size to have: grown before the first write, cut after
+                                  the last; 0: as it is */
         bool resize;           /* … is wanted */
         bool grow_only;        /* … never smaller */
 };

@@ -2,7 +2,7 @@
 # the last byte when the size is no multiple of 512.
 # labels: core
 source "$(dirname "$0")/../lib/functions.sh"
-requires jq
+requires nbdkit jq
 
 start_kcopyd
 for size in 1 511 512 513 4097 1000003; do
@@ -43,3 +43,18 @@ same_bytes "$tmp/src" "$tmp/short" 4096 0 4096
 copy "$tmp/empty" "$tmp/empty-copy"
 expect_done
 [ -e "$tmp/empty-copy" ] || fail "the copy of an empty file was not made"
+copy "$tmp/empty" "$tmp/short"
+expect_done
+[ "$(size_bytes "$tmp/short")" = 0 ] || fail "the copy of an empty file is not empty"
+
+# What is to be cut is cut at the end: a copy that fails has thrown away no more than it overwrote.
+random_file "$tmp/source" 1M
+start_faulty "$tmp/source"
+faults "$control" "read 0 4096 EIO"
+random_file "$tmp/long" 2M
+cp "$tmp/long" "$tmp/was"
+copy "$uri" "$tmp/long"
+expect_status 1
+same_bytes "$tmp/was" "$tmp/long" 4096
+[ "$(size_bytes "$tmp/long")" = 2097152 ] || fail "cut, and then it failed"
+same_bytes "$tmp/was" "$tmp/long" 1048576 1048576 1048576
