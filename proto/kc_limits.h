@@ -19,8 +19,9 @@
 #define KC_BATCH_JOBS_MAX 512u /* jobs in one CopyMany; the frame's limit holds as well */
 #define KC_CONTEXT_MAX_BYTES 64u
 #define KC_DEVICE_NAME_MAX_BYTES 4096u
-#define KC_MESSAGE_MAX_BYTES 256u /* text in an error */
-#define KC_LIST_PAGE_MAX 64u      /* entries in one page of a list */
+#define KC_MESSAGE_MAX_BYTES 256u        /* text in an error */
+#define KC_LIST_PAGE_MAX 64u             /* entries in one page of a list */
+#define KC_PROGRESS_INTERVAL_MIN_MS 100u /* who asks for less gets this */
 
 #define KC_DEFAULT_RESERVATION_PAGES 4096u /* 16 MiB, what a client asks for that does not care */
 

@@ -2,7 +2,6 @@
  * first. */
 #include "rpc/operation.h"
 
-#define INTERVAL_MIN_MS 100u
 #define NS_PER_MS UINT64_C(1000000)
 
 static bool add(struct session *session, uint64_t request_id, uint64_t job_id, uint64_t interval_ns)
@@ -25,8 +24,8 @@ void op_watch_run(struct session *session, uint64_t request_id, const Kcopy__V1_
         const Kcopy__V1__Watch *watch = request->watch;
         uint64_t interval_ms = watch->progress_interval_ms;
 
-        if (interval_ms && interval_ms < INTERVAL_MIN_MS)
-                interval_ms = INTERVAL_MIN_MS;
+        if (interval_ms && interval_ms < KC_PROGRESS_INTERVAL_MIN_MS)
+                interval_ms = KC_PROGRESS_INTERVAL_MIN_MS;
         if (watch->n_jobs == 0 && watch->stop) {
                 watch_remove_all(session);
         } else if (watch->n_jobs == 0) {

@@ -87,6 +87,13 @@ static bool check_region(
         return true;
 }
 
+static uint64_t progress_interval_ns(uint64_t wanted_ms)
+{
+        if (wanted_ms > 0 && wanted_ms < KC_PROGRESS_INTERVAL_MIN_MS)
+                wanted_ms = KC_PROGRESS_INTERVAL_MIN_MS;
+        return wanted_ms * NS_PER_MS;
+}
+
 static bool set_options(const struct request *request, struct copy_spec *spec, struct engine_refusal *refusal)
 {
         const Kcopy__V1__JobOptions *from = request->options;
@@ -122,7 +129,7 @@ static bool set_options(const struct request *request, struct copy_spec *spec, s
         to->rate_bytes_per_s = from->rate_bytes_per_s;
         to->timeout_ns = from->timeout_ms * NS_PER_MS;
         to->priority = from->priority;
-        to->progress_interval_ns = from->progress_interval_ms * NS_PER_MS;
+        to->progress_interval_ns = progress_interval_ns(from->progress_interval_ms);
         to->validate_only = from->validate_only;
         return true;
 }

@@ -43,7 +43,7 @@ static void the_engine_looks_at_jobs_four_times_a_second(void **state)
 {
         static const struct {
                 uint32_t wanted_ms, look_ms;
-        } CASES[] = {{0, 250}, {3000, 250}, {300, 150}, {250, 250}, {100, 100}};
+        } CASES[] = {{0, 250}, {3000, 250}, {300, 150}, {250, 250}, {100, 100}, {1, 100}};
         struct fixture *f = *state;
 
         hello(f, &f->peer);
