@@ -109,17 +109,19 @@ void chunk_free(struct chunk *chunk)
 /* ---- decisions */
 
 /* A chunk that only destinations hold which read for themselves by now does not keep new ones from beginning:
- * they may never answer. Its pages stay taken; the other destinations hear of it now. */
+ * they may never answer. Its pages stay taken; whoever is done with it hears of that now. */
 void chunk_check_stripped(struct chunk *chunk)
 {
-        if (!chunk->counted || chunk->step != CHUNK_WRITE || chunk->n_undecided == 0)
+        if (!chunk->main || chunk->step != CHUNK_WRITE || chunk->n_undecided == 0)
                 return;
         for (unsigned i = 0; i < chunk->n_writes; i++)
                 if (!chunk->writes[i].decided &&
                     !(chunk->leg->obeyed.strip_mask >> chunk->writes[i].destination & 1))
                         return;
-        chunk_uncount(chunk);
         chunk_report_early(chunk);
+        if (!chunk->counted)
+                return;
+        chunk_uncount(chunk);
         leg_update_ready(chunk->leg);
         lane_wake(chunk->leg->lane);
 }

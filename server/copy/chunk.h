@@ -73,7 +73,8 @@ void chunk_begin(struct chunk *chunk);
 bool chunk_needs_pages(const struct chunk *chunk);
 /* It has its pages, or needs none any more. */
 void chunk_fed(struct chunk *chunk);
-/* If only destinations hold it that read for themselves by now, the window does not count it any more. */
+/* If only destinations hold it that read for themselves by now, the window does not count it any more, and
+ * the others hear of their part. */
 void chunk_check_stripped(struct chunk *chunk);
 /* Steps run by lane_do_work. */
 void chunk_prepare_writes(struct chunk *chunk);

@@ -55,30 +55,41 @@ static void add_write(const struct chunk *chunk, const struct chunk_write *w, st
         };
 }
 
+/* Destinations that this chunk will not touch any more: their part has settled, or they have none because
+ * they read for themselves. */
+static uint64_t done_with(const struct chunk *chunk)
+{
+        uint64_t mask = chunk->span_mask;
+
+        for (unsigned i = 0; i < chunk->n_writes; i++) {
+                const struct chunk_write *w = &chunk->writes[i];
+
+                if (!w->decided || w->in_flight || w->unanswered)
+                        mask &= ~(1ull << w->destination);
+        }
+        return mask;
+}
+
 /* Somebody else may hold the chunk for long, perhaps for ever. Not said for want of memory: then later. */
 void chunk_report_early(struct chunk *chunk)
 {
-        struct report *report = report_new(chunk->n_writes);
+        uint64_t mask = done_with(chunk);
+        struct report *report = mask ? report_new(chunk->n_writes) : NULL;
 
         if (!report)
                 return;
         fill(chunk, report);
         report->early = true;
-        report->mask = 0;
+        report->mask = mask;
         for (unsigned i = 0; i < chunk->n_writes; i++) {
                 struct chunk_write *w = &chunk->writes[i];
 
-                if (!w->decided || w->in_flight || w->unanswered)
+                if (!(mask >> w->destination & 1))
                         continue;
                 add_write(chunk, w, report);
-                report->mask |= 1ull << w->destination;
                 w->reported = true;
         }
-        if (report->n_writes == 0) {
-                free(report);
-                return;
-        }
-        chunk->span_mask &= ~report->mask;
+        chunk->span_mask &= ~mask;
         leg_report(chunk->leg, report);
 }
 

@@ -53,6 +53,18 @@ const char *job_cancel_reason(const struct job *job)
         return job->client->cancel ? "its client has gone" : "the job was cancelled";
 }
 
+/* What client_start_jobs waits for. */
+static void describe_queue(const struct job *job, char *buf, size_t buf_bytes)
+{
+        const struct engine_client *client = job->client;
+
+        if (client->n_runs >= client->engine->config.client_running_max)
+                snprintf(buf, buf_bytes, "%u jobs of this client are running", client->n_runs);
+        else
+                snprintf(buf, buf_bytes, "%u jobs of this client wait for regions that are in use",
+                    client->n_locking);
+}
+
 const char *job_reason(const struct job *job, char *buf, size_t buf_bytes)
 {
         buf[0] = '\0';
@@ -63,7 +75,7 @@ const char *job_reason(const struct job *job, char *buf, size_t buf_bytes)
                 else if (job->locks)
                         job_describe_blocker(job, buf, buf_bytes);
                 else if (!kc_list_empty(&job->runnable_node))
-                        snprintf(buf, buf_bytes, "%u jobs of this client are running", job->client->n_runs);
+                        describe_queue(job, buf, buf_bytes);
                 else
                         snprintf(buf, buf_bytes, "opening its devices again");
                 break;
@@ -161,6 +173,7 @@ void job_refuse_with(struct job *job, const char *field, int code, enum kc_class
 static void resolve_again(struct job *job)
 {
         job->restarted = true;
+        job_emit_state(job);
         for (unsigned i = 0; i < job_n_ends(job); i++) {
                 struct job_ends *end = &job->ends[i];
 
@@ -188,6 +201,16 @@ void job_begin(struct job *job)
                 resolve_again(job);
         else
                 job_lock(job);
+}
+
+void job_locked(struct job *job)
+{
+        if (!job->restarted && has_retired_device(job)) {
+                job_release_locks(job); /* their keys are those of the devices that it had */
+                resolve_again(job);
+        } else {
+                job_start(job);
+        }
 }
 
 static void queue(struct job *job)
@@ -277,7 +300,6 @@ void job_restart(struct job *job)
         job->helpers = 0;
         kc_sm_move(&job->sm, JOB_WAITING);
         job->engine->n_waiting++;
-        job_emit_state(job);
         resolve_again(job);
 }
 
@@ -345,9 +367,11 @@ void job_cancel(struct job *job)
         /* nobody knows of it yet, so it is its client that goes */
         if (job->id == 0)
                 job_resolve_give_up(job);
-        if (job->id == 0 || kc_sm_state(&job->sm) >= JOB_COMPLETED || job->cancel_wanted || job->result)
+        if (job->id == 0 || kc_sm_state(&job->sm) >= JOB_COMPLETED || job->cancel_wanted)
                 return;
         job->cancel_wanted = true;
+        if (job->result) /* its end is on the way; and if it was to begin again, it will not */
+                return;
         job->msg_posted = true;
         job->msg.on_message = on_cancel;
         kc_actor_post(job->engine->control, &job->msg);

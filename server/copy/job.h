@@ -83,6 +83,8 @@ static inline unsigned job_n_ends(const struct job *job)
 int job_submit(struct engine_client *client, struct copy_spec *spec, struct engine_submission *submission);
 /* It has a slot: its locks are next, unless it lost a device while it waited. */
 void job_begin(struct job *job);
+/* It has waited for its locks, and has them: the same once more. */
+void job_locked(struct job *job);
 /* Its turn has come: make a run of it. */
 void job_start(struct job *job);
 /* Ask for its end; harmless when it is terminal. Nothing happens inside the call. */

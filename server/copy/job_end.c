@@ -200,7 +200,8 @@ static void retire_devices(struct job *job, bool stuck)
         }
 }
 
-/* A flush of one job is final for all jobs' writes to that device, also of those that asked for no flush. */
+/* A failed flush of one job is final for all jobs' writes to that device, also of those that asked for no
+ * flush, and of destinations whose end was told: that did not say durable. */
 static void doubt_unflushed_writes(struct job *job)
 {
         for (unsigned i = 0; i < job->spec->n_to; i++) {

@@ -38,12 +38,13 @@ static void on_granted(struct lock_set *set)
 {
         struct job_locks *locks = kc_container_of(set, struct job_locks, set);
         struct job *job = locks->job;
+        struct engine_client *client = job->client;
 
         locks->waiting = false;
-        job->client->n_locking--;
+        client->n_locking--;
         if (!job->cancel_wanted) /* else its end is on the way */
-                job_start(job);
-        client_start_jobs(job->client);
+                job_locked(job); /* which may be its end */
+        client_start_jobs(client);
 }
 
 void job_lock(struct job *job)

@@ -172,30 +172,6 @@ void run_account(struct run *run, const struct report *report)
 
 /* ---- results */
 
-void run_fill_destination(const struct run *run, unsigned d, struct job_destination_result *ret_result)
-{
-        const struct run_dest *dest = &run->dests[d];
-
-        *ret_result = (struct job_destination_result){
-            .ledger =
-                {
-                    .copied = ledger_sum(&dest->ledger, LEDGER_COPIED),
-                    .zeroed = ledger_sum(&dest->ledger, LEDGER_ZEROED),
-                    .skipped = ledger_sum(&dest->ledger, LEDGER_SKIPPED),
-                    .indeterminate = ledger_sum(&dest->ledger, LEDGER_INDETERMINATE),
-                    .untouched = ledger_sum(&dest->ledger, LEDGER_UNTOUCHED),
-                },
-            .error = dest->error,
-            .durable = dest->durable && dest->error.error.code == 0,
-            .done = kc_sm_state(&dest->sm) == DEST_DONE,
-            .detached = dest->detached,
-        };
-        if (dest->ledger_lost) {
-                ret_result->ledger.indeterminate += ret_result->ledger.untouched;
-                ret_result->ledger.untouched = 0;
-        }
-}
-
 /* A destination that is not complete always has an error: its own, or the job's. */
 static void explain(const struct run *run, struct job_error *error)
 {
@@ -212,6 +188,35 @@ static void explain(const struct run *run, struct job_error *error)
                     "not complete: the job was stopped: %s", run->stop_reason);
 }
 
+void run_fill_destination(const struct run *run, unsigned d, struct job_destination_result *ret_result)
+{
+        const struct run_dest *dest = &run->dests[d];
+        struct job_ledger *ledger = &ret_result->ledger;
+
+        *ret_result = (struct job_destination_result){
+            .ledger =
+                {
+                    .copied = ledger_sum(&dest->ledger, LEDGER_COPIED),
+                    .zeroed = ledger_sum(&dest->ledger, LEDGER_ZEROED),
+                    .skipped = ledger_sum(&dest->ledger, LEDGER_SKIPPED),
+                    .indeterminate = ledger_sum(&dest->ledger, LEDGER_INDETERMINATE),
+                    .untouched = ledger_sum(&dest->ledger, LEDGER_UNTOUCHED),
+                },
+            .error = dest->error,
+            .durable = dest->durable && dest->error.error.code == 0,
+            .done = kc_sm_state(&dest->sm) == DEST_DONE,
+            .detached = dest->detached,
+        };
+        if (dest->ledger_lost) {
+                ledger->indeterminate += ledger->untouched;
+                ledger->untouched = 0;
+        }
+        if (ret_result->done && ledger->indeterminate + ledger->untouched > 0) {
+                explain(run, &ret_result->error);
+                ret_result->durable = false;
+        }
+}
+
 void run_fill_result(struct run *run)
 {
         struct job_result *result = run->result;
@@ -225,18 +230,14 @@ void run_fill_result(struct run *run)
         result->durable = true;
         for (unsigned d = 0; d < run->facts.n_to; d++) {
                 struct job_destination_result *out = &result->destinations[d];
-                const struct run_dest *dest = &run->dests[d];
-                uint64_t good;
 
                 run_fill_destination(run, d, out);
-                good = out->ledger.copied + out->ledger.zeroed + out->ledger.skipped;
-                out->done = true;
-                if (kc_sm_state(&dest->sm) != DEST_DONE || out->error.error.code < 0 ||
-                    good != result->length_bytes) {
+                if (!out->done || out->error.error.code < 0) {
                         explain(run, &out->error);
                         out->durable = false;
                         result->write_err |= 1ull << d;
                 }
+                out->done = true;
                 result->durable &= out->durable;
         }
         if (!result->read_err && result->write_err == 0)

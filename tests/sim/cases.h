@@ -27,6 +27,7 @@ struct wish case_copy(unsigned client, unsigned from, unsigned to);
 struct scenario *case_late_write_after_cancel(uint64_t seed, bool verbose);
 struct scenario *case_silent_device_times_out(uint64_t seed, bool verbose);
 struct scenario *case_silent_destination_is_left(uint64_t seed, bool verbose);
+struct scenario *case_silent_destination_holds_no_slow_one(uint64_t seed, bool verbose);
 struct scenario *case_tenth_of_the_speed(uint64_t seed, bool verbose);
 struct scenario *case_dead_connection(uint64_t seed, bool verbose);
 
@@ -42,6 +43,11 @@ struct scenario *case_history_forgets_what_has_drained(uint64_t seed, bool verbo
 
 /* cases_pace.c: how fast */
 struct scenario *case_far_devices_fill_the_window(uint64_t seed, bool verbose);
+
+/* cases_wait.c: jobs that wait */
+struct scenario *case_failed_flush_spares_who_waits(uint64_t seed, bool verbose);
+struct scenario *case_cancel_is_not_lost_in_a_restart(uint64_t seed, bool verbose);
+struct scenario *case_queued_jobs_say_for_what(uint64_t seed, bool verbose);
 
 /* cases_policy.c: what an error ends, and what it does not */
 struct scenario *case_error_policies(uint64_t seed, bool verbose);

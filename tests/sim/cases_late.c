@@ -200,6 +200,49 @@ struct scenario *case_silent_destination_is_left(uint64_t seed, bool verbose)
         return s;
 }
 
+/* ---- … and does not hold up one that had been left behind before, and reads for itself */
+
+struct scenario *case_silent_destination_holds_no_slow_one(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 2, verbose);
+        struct device_config config = case_device(8 * MIB);
+        const struct check_job *check;
+        struct scenario_job *job;
+        struct wish wish;
+        uint64_t start_ns;
+
+        s->config.command_timeout_ns = 20 * SECOND_NS;
+        config.delay_max_ns = config.delay_min_ns = 20000;
+        config.block_max_bytes = 64 << 10;
+        scenario_device(s, &config);
+        config.bytes_per_s = 16 * MIB;
+        scenario_device(s, &config); /* 8 MiB: half a second */
+        config.bytes_per_s = 2 * MIB;
+        scenario_device(s, &config); /* the slow one */
+        config.bytes_per_s = 16 * MIB;
+        config.silent_from_op = 40;
+        scenario_device(s, &config);
+        scenario_start(s);
+        scenario_client(s, "user", 1024);
+        wish = case_copy(0, 0, 1);
+        wish.n_to = 3;
+        wish.to[1].device = 2;
+        wish.to[2].device = 3;
+        wish.options.policy = COPY_POLICY_CONTINUE;
+        job = scenario_submit(s, &wish);
+        start_ns = s->world.now_ns;
+        scenario_run(s, scenario_all_ended, "the copy");
+        if (s->world.failed)
+                return s;
+        check = job->check;
+        case_expect(s, check->write_err == 4);
+        case_expect(s, check->results[1].detached && check->results[2].detached);
+        case_expect(s, check->destination_done_ns[0] > 0 && check->destination_done_ns[1] > 0);
+        case_expect(s, check->destination_done_ns[1] < start_ns + s->config.command_timeout_ns / 2);
+        scenario_end(s);
+        return s;
+}
+
 /* ---- a destination at a tenth of the other's speed reads for itself soon */
 
 struct scenario *case_tenth_of_the_speed(uint64_t seed, bool verbose)

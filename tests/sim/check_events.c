@@ -155,6 +155,27 @@ static void check_end_state(
                 fail_job(checker, job, "write_err has bits beyond the destinations", result->write_err);
 }
 
+/* What was written, and not said to be durable, may be lost yet: another job's flush failed. */
+static bool doubted_since(
+    const struct job_destination_result *told, const struct job_destination_result *result)
+{
+        return !told->durable && told->error.error.code == 0 && result->error.error.code < 0 &&
+               result->ledger.indeterminate == told->ledger.copied + told->ledger.zeroed &&
+               result->ledger.skipped == told->ledger.skipped;
+}
+
+/* Else the last word does not take back what was said when the destination was done. */
+static void check_told(struct checker *checker, const struct check_job *job, unsigned i)
+{
+        const struct job_destination_result *told = &job->told[i], *result = &job->results[i];
+
+        if (job->destination_done_ns[i] == 0 || doubted_since(told, result))
+                return;
+        if (told->durable != result->durable || told->error.error.code != result->error.error.code ||
+            memcmp(&told->ledger, &result->ledger, sizeof told->ledger) != 0)
+                fail_job(checker, job, "the terminal event contradicts DestinationDone; destination", i);
+}
+
 static void end_job(struct checker *checker, struct check_job *job, const struct job_result *result)
 {
         if (job->state == CHECK_TERMINAL) {
@@ -172,6 +193,7 @@ static void end_job(struct checker *checker, struct check_job *job, const struct
         for (unsigned i = 0; i < job->n_to && i < result->n_destinations; i++) {
                 job->results[i] = result->destinations[i];
                 check_destination(checker, job, i);
+                check_told(checker, job, i);
                 check_contents(checker, job, i);
                 check_let_go(checker, job, i);
         }
@@ -196,6 +218,7 @@ static void destination_done(struct checker *checker, struct check_job *job, con
         if (event->destination->durable && event->destination->error.error.code != 0)
                 fail_job(checker, job, "DestinationDone says durable, with an error", event->index);
         job->destination_done_ns[event->index] = checker->world->now_ns;
+        job->told[event->index] = *event->destination;
         world_say(checker->world, "job %u destination %u done", job->index, event->index);
 }
 

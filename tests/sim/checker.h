@@ -41,7 +41,8 @@ struct check_job {
         bool cancel_asked;
         bool running; /* as the last state event said */
         bool has_run;
-        uint64_t destination_done_ns[CHECKER_TO_MAX]; /* 0: not told */
+        uint64_t destination_done_ns[CHECKER_TO_MAX];       /* 0: not told */
+        struct job_destination_result told[CHECKER_TO_MAX]; /* … and what was said then */
         /* the terminal event */
         enum job_state end;
         uint64_t end_ns;

@@ -256,6 +256,25 @@ static void what_does_not_fit_in_a_terminal_event_is_found(void **state)
         spoiled_end(spoil_state, "a state that is not");
 }
 
+static void a_terminal_event_that_takes_a_word_back_is_found(void **state)
+{
+        struct copier b;
+        struct job_event event = {.type = JOB_EVENT_DESTINATION_DONE, .job_id = 7};
+        struct job_destination_result told;
+
+        copier_set_up(&b, &copier_device);
+        checker_accepted(&b.checker, b.job, 7, COPIER_LENGTH);
+        copier_copy_chunks(&b, 0, COPIER_LENGTH);
+        copier_run(&b, b.to, IO_FLUSH, 0, 0, NULL);
+        told = b.result->destinations[0];
+        told.ledger.untouched = told.ledger.copied;
+        told.ledger.copied = 0;
+        event.destination = &told;
+        checker_event(&b.checker, &event);
+        copier_tell_end(&b);
+        copier_tear_down(&b, "contradicts DestinationDone");
+}
+
 static void a_job_that_never_ends_is_found(void **state)
 {
         struct copier b;
@@ -429,6 +448,7 @@ int main(void)
             cmocka_unit_test(an_event_before_accepted_is_found),
             cmocka_unit_test(an_event_after_the_terminal_one_is_found),
             cmocka_unit_test(what_does_not_fit_in_a_terminal_event_is_found),
+            cmocka_unit_test(a_terminal_event_that_takes_a_word_back_is_found),
             cmocka_unit_test(a_job_that_never_ends_is_found),
             cmocka_unit_test(a_refused_job_that_writes_is_found),
             cmocka_unit_test(a_write_over_an_unanswered_write_is_found),
