@@ -374,6 +374,8 @@ void device_on_flush_failed(struct kc_actor *actor, struct kc_msg *msg)
                 if (!(other->access & IO_ACCESS_WRITE) || !device_opened(other) ||
                     strcmp(other->info.identity.key, device->info.identity.key) != 0)
                         continue;
+                if (other->flush_status == 0 || port->flush_failed_sent_ns < other->flush_sent_ns)
+                        other->flush_sent_ns = port->flush_failed_sent_ns;
                 other->flush_status = port->flush_status;
                 other->flush_class = port->flush_class;
                 device_retire(other);

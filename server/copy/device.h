@@ -43,7 +43,9 @@ struct device {
         /* The file that `info` is about was absent, and this is what it is since it was created; or it is a
          * file that was created under another record, whose key stands in `info`. Empty: neither. */
         char born_key[IO_KEY_MAX_BYTES];
-        int flush_status; /* a flush failed: what its users wrote is in doubt */
+        int flush_status; /* a flush failed: what its users wrote is in doubt, unless it was flushed before …
+                           */
+        uint64_t flush_sent_ns; /* … that one was sent */
         enum kc_class flush_class;
         struct kc_list open_waiters, close_waiters;
         struct device *blocked_by; /* the same device is still closing, or perhaps about to be open */

@@ -73,8 +73,9 @@ struct job_destination_result {
         struct job_ledger ledger;
         struct job_error error; /* code 0: complete */
         bool durable;
-        bool done;     /* it has ended */
-        bool detached; /* it fell behind and reads for itself */
+        uint64_t flushed_ns; /* when its flush was answered; 0: durable by FUA, or not */
+        bool done;           /* it has ended */
+        bool detached;       /* it fell behind and reads for itself */
 };
 
 struct job_result {           /* the terminal event */

@@ -200,16 +200,18 @@ static void retire_devices(struct job *job, bool stuck)
         }
 }
 
-/* A failed flush of one job is final for all jobs' writes to that device, also of those that asked for no
- * flush, and of destinations whose end was told: that did not say durable. */
+/* A failed flush of one job is final for all jobs' writes to that device since the last good one, also of
+ * those that asked for no flush, and of destinations whose end was told. A flush that was answered after it
+ * was sent, over another connection, is not believed. */
 static void doubt_unflushed_writes(struct job *job)
 {
         for (unsigned i = 0; i < job->spec->n_to; i++) {
                 struct job_destination_result *out = &job->result->destinations[i];
                 const struct device *device = job->ends[1 + i].device;
 
-                if (!device || out->durable || device->flush_status == 0 ||
-                    out->ledger.copied + out->ledger.zeroed == 0)
+                if (!device || device->flush_status == 0 || out->ledger.copied + out->ledger.zeroed == 0)
+                        continue;
+                if (out->durable && out->flushed_ns < device->flush_sent_ns)
                         continue;
                 out->ledger.indeterminate += out->ledger.copied + out->ledger.zeroed;
                 out->ledger.copied = out->ledger.zeroed = 0;

@@ -152,6 +152,7 @@ static void answer(struct kc_list *tickets, int status, enum kc_class class)
                 struct flush_ticket *ticket = kc_list_entry(node, struct flush_ticket, node);
 
                 ticket->status = status;
+                ticket->answered_ns = kc_actor_now_ns(ticket->port->lane->actor);
                 ticket->class = class;
                 ticket->msg.on_message = on_ticket_back;
                 kc_actor_post(ticket->reply_to, &ticket->msg);
@@ -163,6 +164,7 @@ static void flush_failed(struct port *port, int status, enum kc_class class)
         if (port->flush_status == 0) {
                 port->flush_status = status;
                 port->flush_class = class;
+                port->flush_failed_sent_ns = port->flush_sent_ns;
                 port->flush_failed_msg.on_message = device_on_flush_failed;
                 kc_actor_post(port->lane->control, &port->flush_failed_msg);
         }
@@ -213,7 +215,8 @@ static void flush_start(struct port *port)
         port->flush_req.offset_bytes = 0;
         port->flush_req.length_bytes = 0;
         port->flush_req.on_done = on_flush_done;
-        port->flush_deadline_ns = kc_actor_now_ns(lane->actor) + port->flush_timeout_ns;
+        port->flush_sent_ns = kc_actor_now_ns(lane->actor);
+        port->flush_deadline_ns = port->flush_sent_ns + port->flush_timeout_ns;
         rc = port->endpoint ? endpoint_submit(port->endpoint, &port->flush_req) : -ENOTCONN;
         if (rc < 0) {
                 flush_failed(port, rc, kc_class_of_errno(rc));

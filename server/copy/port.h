@@ -45,10 +45,11 @@ struct port {
         /* the lane's, home port only: flushes, one at a time, each for all who wait by then */
         struct io_req flush_req;
         bool flushing; /* flush_req is in flight */
-        uint64_t flush_deadline_ns, flush_timeout_ns;
+        uint64_t flush_sent_ns, flush_deadline_ns, flush_timeout_ns;
         int flush_status; /* the first failure, for ever: a flush error is never retried and believed */
         enum kc_class flush_class;
         struct kc_msg flush_failed_msg;            /* lane → control, at the first failure */
+        uint64_t flush_failed_sent_ns;             /* when that one was sent */
         struct kc_list flush_waiting, flush_batch; /* struct flush_ticket */
         struct kc_list lane_node;                  /* on the lane's list while a flush is in flight */
 };
@@ -63,6 +64,7 @@ struct flush_ticket {
         uint64_t timeout_ns;
         int status;
         enum kc_class class;
+        uint64_t answered_ns;
 };
 
 void port_init(struct port *port, struct device *device, struct lane *lane);

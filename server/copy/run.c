@@ -145,6 +145,7 @@ static void on_flushed(struct flush_ticket *ticket)
         }
         if (ticket->status == 0) {
                 dest->durable = true;
+                dest->flushed_ns = ticket->answered_ns;
         } else {
                 ledger_doubt_writes(&dest->ledger);
         }

@@ -70,6 +70,7 @@ struct run_dest {
         bool dropped;               /* failed for good: gets nothing more */
         bool detached;              /* fell behind: has a cursor of its own */
         bool durable;
+        uint64_t flushed_ns; /* when its flush was answered; 0: not by a flush */
         struct cursor *cursor;
         struct flush_ticket flush;
         bool flushing;    /* the ticket is out */

@@ -204,6 +204,7 @@ void run_fill_destination(const struct run *run, unsigned d, struct job_destinat
                 },
             .error = dest->error,
             .durable = dest->durable && dest->error.error.code == 0,
+            .flushed_ns = dest->flushed_ns,
             .done = kc_sm_state(&dest->sm) == DEST_DONE,
             .detached = dest->detached,
         };

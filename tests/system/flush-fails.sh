@@ -31,6 +31,19 @@ end_copy "$copy_pid" "$copy_out" "$copy_errs"
 expect_status 1
 expect 'd(0).error.errno == "EIO"' 'd(0).bytes.copied == 0' 'd(0).bytes.indeterminate == 1048576'
 
+# Nor is a later flush by that name believed.
+start_faulty "$tmp/a"
+faults "$control" "flush 0 0 EIO"
+ln "$sock" "$tmp/third.sock"
+start_copy --rate 524288 "$tmp/src#0+2048" "nbd+unix:///?socket=$tmp/third.sock#0+2048"
+must_wait_for 20 grep -q '^write 0 ' "$trace"
+copy "$tmp/src#2048+8" "$uri#2048+8"
+expect_status 1
+faults "$control"
+end_copy "$copy_pid" "$copy_out" "$copy_errs"
+expect_status 1
+expect '.durable == false' 'd(0).durable == false' 'd(0).error.errno == "EIO"' 'd(0).bytes.indeterminate == 1048576'
+
 # Without durability nobody asks.
 copy --durability none "$tmp/src" "$a"
 expect_done
