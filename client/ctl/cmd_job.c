@@ -31,6 +31,23 @@ static void print_bytes(const char *what, uint64_t bytes)
                 printf("    %s: %s (%" PRIu64 " bytes)\n", what, units_format(bytes, text), bytes);
 }
 
+/* How a destination's part has ended, or "" while it goes on. */
+static const char *end_of(const struct kcopy_destination_info *info)
+{
+        if (!info->done)
+                return "";
+        switch (info->result.error.error_class) {
+        case KCOPY_CLASS_NONE:
+                return ", done";
+        case KCOPY_CLASS_CANCELLED:
+                return ", cancelled";
+        case KCOPY_CLASS_STOPPED:
+                return ", stopped";
+        default:
+                return ", failed";
+        }
+}
+
 static void visit(void *opaque, const struct kcopy_job_info *job)
 {
         const struct ctl *ctl = opaque;
@@ -58,7 +75,7 @@ static void visit(void *opaque, const struct kcopy_job_info *job)
                 const struct kcopy_destination_info *info = &job->destinations[i];
 
                 printf("  destination %u: %s, sector %" PRIu64 "%s%s%s\n", i, text_escape(info->device, text),
-                    info->sector, info->done ? ", done" : "", info->result.durable ? ", durable" : "",
+                    info->sector, end_of(info), info->result.durable ? ", durable" : "",
                     info->detached ? ", fell behind and reads for itself" : "");
                 print_error(&info->result.error);
                 print_bytes("copied", info->result.copied_bytes);

@@ -4,13 +4,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdint.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ctl/captive.h"
 #include "ctl/progress.h"
 
+/* One wish may come as several signals: timeout(1) signals its child and then the child's group. */
+#define SAME_WISH_MS 500
+
 static int wake_pipe[2] = {-1, -1};
 static volatile sig_atomic_t hold, pending;
+static int64_t held_ms; /* when `pending` came; the handler's own */
 
 static void die(int signum)
 {
@@ -23,6 +29,14 @@ static void die(int signum)
         sigprocmask(SIG_UNBLOCK, &only, NULL);
 }
 
+static int64_t now_ms(void)
+{
+        struct timespec now;
+
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static void on_signal(int signum)
 {
         int saved = errno;
@@ -30,8 +44,13 @@ static void on_signal(int signum)
 
         if (hold && !pending && signum != SIGPIPE) {
                 pending = signum;
+                held_ms = now_ms();
                 written = write(wake_pipe[1], "", 1); /* full: it is readable already */
                 (void)written;
+                errno = saved;
+                return;
+        }
+        if (pending && signum != SIGPIPE && now_ms() - held_ms < SAME_WISH_MS) {
                 errno = saved;
                 return;
         }

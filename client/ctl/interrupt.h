@@ -1,5 +1,5 @@
-/* Signals that end kcopyctl: the first can be held and answered in order, everything else cleans up and dies
- * of the signal, so that the shell sees it.
+/* Signals that end kcopyctl: the first can be held and answered in order (what follows within half a second
+ * is the same wish), everything else cleans up and dies of the signal, so that the shell sees it.
  *
  * Process-wide, static. Thread: main. */
 #ifndef CTL_INTERRUPT_H

@@ -1,6 +1,7 @@
 /* JSON lines (json.h). */
 #include "ctl/json.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,20 @@ static json_t *refused(const struct kcopy_result *result)
             json_text(result->refused_field), "class", text_class_json(result->refusal.error_class), "errno",
             json_text(result->refusal.errno_name), "message", json_text(result->refusal.message), "limit",
             result->has_limit ? json_number(result->limit) : json_null());
+}
+
+json_t *json_refused(const char *field, int rc, const char *message)
+{
+        /* the library has made an errno of the class where there was no better one */
+        enum kcopy_class class = rc == -ECANCELED || rc == -ESHUTDOWN ? KCOPY_CLASS_STOPPED
+                                 : rc == -ENOMEM                      ? KCOPY_CLASS_INTERNAL
+                                 : rc == -EINVAL                      ? KCOPY_CLASS_INVALID
+                                                                      : KCOPY_CLASS_LIMIT;
+        const char *name = strerrorname_np(-rc);
+        const struct kcopy_result result = {.refused_field = field,
+            .refusal = {.error_class = class, .errno_name = name ? name : "", .message = message}};
+
+        return refused(&result);
 }
 
 json_t *json_completion(const char *from, const char *const *to, bool read_err, uint64_t write_err,

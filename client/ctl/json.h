@@ -19,6 +19,8 @@ json_t *json_destination(
     unsigned index, const char *device, const struct kcopy_destination_result *destination);
 /* The completion (or refused, or lost) of a job. `from` NULL: a zero job, or not known; `to` NULL: not known.
  */
+/* A refusal that is no job's: what the library returned. */
+json_t *json_refused(const char *field, int rc, const char *message);
 json_t *json_completion(const char *from, const char *const *to, bool read_err, uint64_t write_err,
     const struct kcopy_result *result);
 /* An event before the completion. `to` NULL: not known. */

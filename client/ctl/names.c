@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -20,6 +21,12 @@ static bool is_loopback(const char *host)
                         return true;
         }
         return strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.:") == strlen(host);
+}
+
+bool names_is_server(const char *server)
+{
+        return (strncmp(server, "unix:", 5) == 0 && server[5]) ||
+               (strncmp(server, "tcp:", 4) == 0 && server[4]);
 }
 
 enum names_place names_place(const char *server)
@@ -57,6 +64,22 @@ static bool is_region(const char *hash)
         return region_parse_tail(hash, &sector, &count_sectors, reason);
 }
 
+/* What stands before the region of `word` is missing. */
+static bool is_missing_before(const char *word, const char *hash)
+{
+        char *name = strndup(word, (size_t)(hash - word));
+        bool missing = name && is_missing(name);
+
+        free(name);
+        return missing;
+}
+
+/* "null:", with a region or without. */
+static bool is_null(const char *word)
+{
+        return strncmp(word, "null:", 5) == 0 && (!word[5] || (word[5] == '#' && is_region(word + 5)));
+}
+
 /* qemu's names from before there were URIs: nbd:HOST:PORT, nbd:unix:PATH, each with :exportname=NAME or not.
  */
 static bool check_qemu(const char *word, char reason[NAMES_REASON_BYTES])
@@ -83,8 +106,14 @@ bool names_check(enum names_place place, const char *word, bool source, char rea
         bool literal = strncmp(word, "file:", 5) == 0;
         const char *path = literal ? word + 5 : word, *hash = region_like(word);
 
-        if (region_is_uri(word) || strncmp(word, "null:", 5) == 0)
+        if (region_is_uri(word) || is_null(word))
                 return true;
+        if (strncasecmp(word, "null:", 5) == 0 && (far || missing)) {
+                snprintf(reason, NAMES_REASON_BYTES,
+                    "there is no such file; null: and nothing behind it keeps nothing, file:NAME takes a "
+                    "file's name as it is");
+                return false;
+        }
         if (far && path[0] != '/' && (literal || strchr(path, '/'))) {
                 snprintf(reason, NAMES_REASON_BYTES,
                     "files are of the server's machine, where there is no such folder to start from; write "
@@ -95,10 +124,18 @@ bool names_check(enum names_place place, const char *word, bool source, char rea
                 return true;
         if (strncmp(word, "nbd:", 4) == 0 && (far || missing))
                 return check_qemu(word, reason);
-        if (place == NAMES_PRIVATE && missing && !source && strcmp(word, "null") == 0) {
+        if (place == NAMES_PRIVATE && missing && !source && strcasecmp(word, "null") == 0) {
                 snprintf(reason, NAMES_REASON_BYTES,
-                    "there is no such file; null: with a colon keeps nothing, ./null makes a file of this "
-                    "name");
+                    "there is no such file; null: with a colon keeps nothing, ./%s makes a file of this "
+                    "name",
+                    word);
+                return false;
+        }
+        if (hash && !far && !missing && is_region(hash) && is_missing_before(word, hash) &&
+            (place == NAMES_PRIVATE || strchr(word, '/'))) {
+                snprintf(reason, NAMES_REASON_BYTES,
+                    "%s is a region of %.*s, which there is not; file:%s is the file of this name", hash,
+                    (int)(hash - word), word, word);
                 return false;
         }
         /* A far server refuses itself what is missing and should be read. Without a slash it is an endpoint's

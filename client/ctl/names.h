@@ -14,9 +14,11 @@ enum names_place {
         NAMES_FAR,          /* a server elsewhere */
 };
 
+/* Is `server` unix: or tcp:, with an address behind it? */
+bool names_is_server(const char *server);
 /* Of --server's argument; NULL: private. */
 enum names_place names_place(const char *server);
-#define NAMES_REASON_BYTES 200
+#define NAMES_REASON_BYTES 1024
 /* Is `word`, as typed, fit to be a source or a destination? True, or false with the reason and the remedy. */
 bool names_check(enum names_place place, const char *word, bool source, char reason[NAMES_REASON_BYTES]);
 /* What to say behind a server's refusal of this name, or "". `missing`: as something that is not there;

@@ -46,7 +46,9 @@ static void clear(void)
 void progress_init(struct progress *progress, enum progress_mode mode, bool json)
 {
         if (mode == PROGRESS_AUTO)
-                mode = isatty(STDERR_FILENO) ? PROGRESS_BAR : json ? PROGRESS_NONE : PROGRESS_PLAIN;
+                mode = json && (isatty(STDOUT_FILENO) || !isatty(STDERR_FILENO)) ? PROGRESS_NONE
+                       : isatty(STDERR_FILENO)                                   ? PROGRESS_BAR
+                                                                                 : PROGRESS_PLAIN;
         *progress = (struct progress){.mode = mode};
         on_screen = progress;
         text_before_error(clear);
@@ -141,7 +143,7 @@ void progress_line(const struct kcopy_event *event, const struct progress_over *
 {
         char done_text[UNITS_TEXT_BYTES], length_text[UNITS_TEXT_BYTES], rate_text[UNITS_TEXT_BYTES],
             left_text[UNITS_TEXT_BYTES], lag_text[UNITS_TEXT_BYTES];
-        char parts[5][128] = {"", "", "", "", ""}, bar[BAR_MAX + 3] = "";
+        char parts[5][PROGRESS_NOTE_BYTES + 8] = {"", "", "", "", ""}, bar[BAR_MAX + 3] = "";
         uint64_t most, done;
         unsigned last, used, percent, n_parts = 5, width = bar_width(event, columns);
         int spare;
@@ -230,7 +232,7 @@ static void tell_state(struct progress *progress, const struct kcopy_event *even
         if (event->state == KCOPY_RUNNING && !event->reason[0])
                 progress->note[0] = '\0';
         else
-                snprintf(progress->note, sizeof(progress->note), "%.60s",
+                snprintf(progress->note, sizeof(progress->note), "%s",
                     text_escape(words              ? words
                                 : event->reason[0] ? event->reason
                                                    : text_state(event->state),

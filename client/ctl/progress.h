@@ -17,15 +17,18 @@ struct progress_over {
         uint64_t failed;
 };
 
+/* A reason has up to 256 bytes; escaped it may be four times as long. */
+#define PROGRESS_NOTE_BYTES 1088
+
 struct progress {
-        enum progress_mode mode; /* never AUTO */
-        bool drawn;              /* a bar is on the line */
-        uint64_t last_draw_ms;   /* bar: the clock's; plain: the job's elapsed time */
-        char note[64];           /* why nothing moves, or "" */
+        enum progress_mode mode;        /* never AUTO */
+        bool drawn;                     /* a bar is on the line */
+        uint64_t last_draw_ms;          /* bar: the clock's; plain: the job's elapsed time */
+        char note[PROGRESS_NOTE_BYTES]; /* why nothing moves, or "" */
         struct progress_over over;
 };
 
-/* AUTO becomes BAR on a terminal, NONE with `json`, else PLAIN. */
+/* AUTO becomes BAR on a terminal, else PLAIN; with `json` NONE, unless only the bar is on the terminal. */
 void progress_init(struct progress *progress, enum progress_mode mode, bool json);
 /* How often the server should tell; 0: not at all. */
 unsigned progress_interval_ms(const struct progress *progress);
@@ -39,7 +42,7 @@ void progress_destination_over(
 
 /* The line for a terminal of `columns` (0: a plain line without a bar), without control characters; for
  * progress.c and its test. */
-#define PROGRESS_LINE_BYTES 512
+#define PROGRESS_LINE_BYTES (512 + PROGRESS_NOTE_BYTES)
 void progress_line(const struct kcopy_event *event, const struct progress_over *over, const char *note,
     unsigned columns, char line[PROGRESS_LINE_BYTES]);
 

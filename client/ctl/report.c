@@ -233,11 +233,12 @@ static void print_summary(const struct report *report, uint64_t write_err, const
                 skipped_bytes = most(skipped_bytes, destination->skipped_bytes);
                 durable = durable && destination->durable;
         }
-        printf("%s %s in %.2f s", report->zero ? "zeroed" : "copied",
-            units_format(result->length_bytes, length), seconds);
-        if (waited_ms >= WAITED_MIN_MS)
+        printf("%s %s", report->zero ? "zeroed" : "copied", units_format(result->length_bytes, length));
+        if (report->own)
+                printf(" in %.2f s", seconds);
+        if (report->own && waited_ms >= WAITED_MIN_MS)
                 printf(" after waiting %.2f s", (double)waited_ms / 1000);
-        /* of data: holes have none; how long somebody else's job waited is not known */
+        /* of data: holes have none */
         if (report->own && copied_bytes && seconds > 0)
                 printf(" (%s/s)", units_format((uint64_t)((double)copied_bytes / seconds), rate));
         if (n_good < result->n_destinations)
@@ -245,7 +246,10 @@ static void print_summary(const struct report *report, uint64_t write_err, const
         else if (n_good > 1)
                 printf(" to %u destinations", n_good);
         print_parts(report, zeroed_bytes, skipped_bytes);
-        puts(durable ? "; durable" : "; not flushed");
+        fputs(durable ? "; durable" : "; not flushed", stdout);
+        if (!report->own) /* how long somebody else's job waited is not known */
+                printf("; ended %.2f s after it was accepted", seconds);
+        putchar('\n');
         fflush(stdout);
 }
 

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "ctl/json.h"
+#include "ctl/names.h"
 #include "ctl/text.h"
 
 #define PAGES_DEFAULT 4096u /* 16 MiB */
@@ -38,12 +40,14 @@ static void find_daemon(char path[PATH_MAX])
         strcpy(path, "kcopyd");
 }
 
-static enum ctl_status no_server(struct session *session, int rc, const char *reason)
+static enum ctl_status no_server(struct session *session, const struct ctl *ctl, int rc, const char *reason)
 {
         const char *what = text_without_subject(reason, session->server);
 
         if (strncmp(what, "pages: ", 7) == 0) { /* it is there, and has said no */
                 text_error("--pages", "%s; fewer may do", what + 7);
+                if (ctl->json)
+                        json_line(json_refused("pages", rc, what));
                 child_stop(&session->daemon, 0);
                 return CTL_REFUSED;
         }
@@ -64,13 +68,13 @@ enum ctl_status session_open(struct session *session, const struct ctl *ctl, uns
         int rc;
 
         /* --server has been looked at when it was parsed */
-        if (ctl->server && strncmp(ctl->server, "unix:", 5) != 0 && strncmp(ctl->server, "tcp:", 4) != 0) {
+        if (ctl->server && !names_is_server(ctl->server)) {
                 text_error("KCOPYD_SERVER", "%s is neither unix:PATH nor tcp:HOST[:PORT]", ctl->server);
                 return CTL_USAGE;
         }
         *session = (struct session){.server = ctl->server ? ctl->server : "kcopyd"};
         rc = kcopy_client_create(ctl->server, pages, &session->client, message, sizeof(message));
-        return rc < 0 ? no_server(session, rc, message) : CTL_DONE;
+        return rc < 0 ? no_server(session, ctl, rc, message) : CTL_DONE;
 }
 
 enum ctl_status session_open_private(struct session *session, const struct ctl *ctl, unsigned pages)
@@ -100,7 +104,7 @@ enum ctl_status session_open_private(struct session *session, const struct ctl *
                 return CTL_NO_SERVER;
         }
         rc = kcopy_client_create_fd(pair[0], pages, &session->client, message, sizeof(message));
-        return rc < 0 ? no_server(session, rc, message) : CTL_DONE;
+        return rc < 0 ? no_server(session, ctl, rc, message) : CTL_DONE;
 }
 
 void session_report_lost(struct session *session, const char *reason)

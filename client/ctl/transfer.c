@@ -171,15 +171,19 @@ static enum ctl_status carry_out(const struct ctl *ctl, const struct transfer *t
                 .to_words = transfer->to_words,
                 .whole = whole(transfer)}};
         enum ctl_status status = session_open_private(&run.session, ctl, transfer->pages);
+        int rc;
 
         if (status != CTL_DONE)
                 return status;
         progress_init(&run.progress, transfer->progress_mode, ctl->json);
         kcopy_on_event(run.session.client, on_event, &run);
         interrupt_hold();
-        if (submit(&run) < 0) {
+        rc = submit(&run);
+        if (rc < 0) {
                 progress_end(&run.progress);
                 status = session_failed(&run.session, 0, "refused");
+                if (ctl->json)
+                        json_line(json_refused("", rc, kcopy_error(run.session.client)));
                 session_close(&run.session, true);
                 return status;
         }

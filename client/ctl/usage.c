@@ -8,6 +8,7 @@
 
 #include "ctl/ctl.h"
 #include "ctl/captive.h"
+#include "ctl/names.h"
 
 enum { KEY_HELP = '?', KEY_USAGE = -3, KEY_VERSION = 'V', KEY_SERVER = 's', KEY_JSON = 'j' };
 
@@ -31,7 +32,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
                 puts("kcopyctl " KCOPY_VERSION);
                 exit(CTL_DONE);
         case KEY_SERVER:
-                if (strncmp(arg, "unix:", 5) != 0 && strncmp(arg, "tcp:", 4) != 0) {
+                if (!names_is_server(arg)) {
                         argp_error(state, "--server: %s is neither unix:PATH nor tcp:HOST[:PORT]", arg);
                         return EINVAL;
                 }

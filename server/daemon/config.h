@@ -11,8 +11,8 @@
 
 struct config_endpoint {
         struct config_endpoint *next;
-        char *device; /* NULL until its key has been read */
-        unsigned line;
+        char *device;  /* NULL until its key has been read */
+        unsigned line; /* of its device; until then where its section began */
         char name[];
 };
 

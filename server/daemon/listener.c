@@ -121,16 +121,25 @@ static int check_parent(const char *path, struct kc_error *err)
         return 0;
 }
 
+static int check_unix(const char *path, struct kc_error *err)
+{
+        const size_t path_max = sizeof(((struct sockaddr_un *)0)->sun_path) - 1;
+
+        if (*path && strlen(path) <= path_max)
+                return 0;
+        return kc_error_set(err, -ENAMETOOLONG, KC_CLASS_INVALID,
+            "unix:%s: a socket's path has 1 to %zu bytes", path, path_max);
+}
+
 static int open_unix(uv_loop_t *loop, struct listener *listener, const char *path, struct kc_error *err)
 {
         struct sockaddr_un address = {.sun_family = AF_UNIX};
         struct stat st;
-        int fd = -1, r;
+        int fd = -1, r = check_unix(path, err);
 
         uv_pipe_init(loop, &listener->uv.pipe, 0);
-        if (*path == '\0' || strlen(path) >= sizeof(address.sun_path))
-                return kc_error_set(err, -ENAMETOOLONG, KC_CLASS_INVALID,
-                    "unix:%s: a socket's path has 1 to %zu bytes", path, sizeof(address.sun_path) - 1);
+        if (r < 0)
+                return r;
         strcpy(address.sun_path, path);
         r = check_parent(path, err);
         if (r < 0)
@@ -192,6 +201,12 @@ static bool split_host(char *text, char **ret_host, const char **ret_port)
                strtoul(*ret_port, NULL, 10) <= UINT16_MAX;
 }
 
+static int refuse_tcp(const char *address, struct kc_error *err)
+{
+        return kc_error_set(err, -EINVAL, KC_CLASS_INVALID,
+            "tcp:%s: write tcp:HOST[:PORT], a port of at most 65535 and an IPv6 number in brackets", address);
+}
+
 static void note_port(struct listener *listener, const char *host)
 {
         struct sockaddr_storage address;
@@ -216,9 +231,7 @@ static int open_tcp(uv_loop_t *loop, struct listener *listener, const char *addr
         uv_tcp_init(loop, &listener->uv.tcp);
         if (!copy || !split_host(copy, &host, &port)) {
                 free(copy);
-                return kc_error_set(err, -EINVAL, KC_CLASS_INVALID,
-                    "tcp:%s: write tcp:HOST[:PORT], a port of at most 65535 and an IPv6 number in brackets",
-                    address);
+                return refuse_tcp(address, err);
         }
         r = getaddrinfo(host, port, &hints, &found);
         if (r != 0) {
@@ -236,6 +249,21 @@ static int open_tcp(uv_loop_t *loop, struct listener *listener, const char *addr
 }
 
 /* ---- both */
+
+int listener_check(const char *address, struct kc_error *err)
+{
+        char *copy, *host;
+        const char *port;
+        int r = 0;
+
+        if (strncmp(address, "unix:", 5) == 0)
+                return check_unix(address + 5, err);
+        copy = strdup(address + 4);
+        if (!copy || !split_host(copy, &host, &port))
+                r = refuse_tcp(address + 4, err);
+        free(copy);
+        return r;
+}
 
 static void on_closed(uv_handle_t *handle)
 {

@@ -14,6 +14,8 @@ struct listener;
  * *ret_listener, or negative errno with `err` filled. */
 int listener_open(uv_loop_t *loop, struct rpc *rpc, const char *address, struct listener **ret_listener,
     struct kc_error *err);
+/* Is `address` of that form? 0, or negative errno with `err`. */
+int listener_check(const char *address, struct kc_error *err);
 /* As opened, with the port that it got. */
 const char *listener_address(const struct listener *listener);
 /* Asynchronous; the listener frees itself. NULL is fine. */

@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/limits.h"
+#include "daemon/listener.h"
 #include "kc_limits.h"
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -47,6 +49,36 @@ static int parse_number(
         return 0;
 }
 
+/* Pages, or bytes with a unit, rounded up to pages: as kcopyctl takes them. */
+static int parse_pages(const char *value, uint32_t *ret_pages, struct kc_error *err)
+{
+        static const char *const units[] = {"B", "K", "KiB", "M", "MiB", "G", "GiB", "T", "TiB"};
+        unsigned long long number, most = UINT32_MAX;
+        char *end;
+
+        errno = 0;
+        number = strtoull(value, &end, 10);
+        if (*value < '0' || *value > '9' || errno)
+                goto err;
+        for (unsigned i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+                if (strcmp(end, units[i]) != 0)
+                        continue;
+                if (number > most * KC_PAGE_BYTES >> (i + 1) / 2 * 10)
+                        goto err;
+                number <<= (i + 1) / 2 * 10;
+                number = number / KC_PAGE_BYTES + (number % KC_PAGE_BYTES != 0);
+                end = "";
+        }
+        if (*end || number == 0 || number > most)
+                goto err;
+        *ret_pages = (uint32_t)number;
+        return 0;
+
+err:
+        return kc_error_set(err, -EINVAL, KC_CLASS_INVALID,
+            "%s: not a number of pages of 4096 bytes from 1 to %llu, nor bytes, as in 64MiB", value, most);
+}
+
 static int set_seconds(uint64_t *ns, const char *value, struct kc_error *err)
 {
         char *end;
@@ -75,13 +107,18 @@ static int set_some_seconds(uint64_t *ns, const char *value, struct kc_error *er
 static int set_word(
     const char *const *words, unsigned n, const char *value, unsigned *ret_index, struct kc_error *err)
 {
+        char list[64];
+        size_t used = 0;
+
         for (unsigned i = 0; i < n; i++) {
                 if (strcmp(value, words[i]) == 0) {
                         *ret_index = i;
                         return 0;
                 }
         }
-        return kc_error_set(err, -EINVAL, KC_CLASS_INVALID, "%s: none of the words that --help lists", value);
+        for (unsigned i = 0; i < n; i++)
+                used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i ? ", " : "", words[i]);
+        return kc_error_set(err, -EINVAL, KC_CLASS_INVALID, "%s: none of %s", value, list);
 }
 
 enum key {
@@ -107,7 +144,9 @@ static const struct argp_option definitions[] = {
     {"plaintext", KEY_PLAINTEXT, NULL, 0,
         "Allow tcp: listeners without TLS: anybody who can reach them may copy", 0},
     {"pages", KEY_PAGES, "N", 0,
-        "Pages of 4096 bytes for data, of all clients together (65536, or half the memory)", 0},
+        "Pages of 4096 bytes for data, or bytes as in 64MiB, of all clients together (65536, or half the "
+        "memory)",
+        0},
     {"lanes", KEY_LANES, "N", 0, "Threads that move data (one per core, at most 16)", 0},
     {"state", KEY_STATE, "DIR", 0, "Where to keep what outlives the daemon", 0},
     {"config", KEY_CONFIG, "FILE", 0, "Read options and endpoints from FILE", 0},
@@ -126,7 +165,7 @@ static int apply(struct options *options, int key, const char *value, struct kc_
 {
         static const char *const ios[] = {"auto", "io_uring", "threads"};
         static const char *const levels[] = {"error", "warning", "info", "debug"};
-        static const char *const truths[] = {"false", "true", "no", "yes"};
+        static const char *const truths[] = {"false", "true"};
         uint64_t number = 0;
         unsigned index = 0;
         int r = 0;
@@ -140,8 +179,7 @@ static int apply(struct options *options, int key, const char *value, struct kc_
                 options->n_listen += r == 0;
                 break;
         case KEY_PAGES:
-                r = parse_number(value, 1, UINT32_MAX, &number, err);
-                options->pages = (uint32_t)number;
+                r = parse_pages(value, &options->pages, err);
                 break;
         case KEY_LANES:
                 r = parse_number(value, 1, LANES_MAX, &number, err);
@@ -158,8 +196,8 @@ static int apply(struct options *options, int key, const char *value, struct kc_
                 r = set_text(&options->config, value);
                 break;
         case KEY_PLAINTEXT:
-                r = value ? set_word(truths, 4, value, &index, err) : 0;
-                options->plaintext = !value || index & 1;
+                r = value ? set_word(truths, 2, value, &index, err) : 0;
+                options->plaintext = !value || index == 1;
                 break;
         case KEY_IO:
                 r = set_word(ios, 3, value, &index, err);
@@ -309,6 +347,7 @@ int options_check(struct options *options, struct kc_error *err)
                 return apply(options, KEY_LISTEN, DEFAULT_LISTEN, err);
         for (unsigned i = 0; i < options->n_listen; i++) {
                 const char *listen = options->listen[i];
+                struct kc_error cause = {0};
 
                 if (strncmp(listen, "unix:", 5) != 0 && strncmp(listen, "tcp:", 4) != 0)
                         return kc_error_set(err, -EINVAL, KC_CLASS_INVALID,
@@ -319,6 +358,8 @@ int options_check(struct options *options, struct kc_error *err)
                             "--plaintext "
                             "to allow that, or use unix:PATH",
                             listen);
+                if (listener_check(listen, &cause) < 0)
+                        return kc_error_set(err, -EINVAL, KC_CLASS_INVALID, "--listen: %s", cause.message);
         }
         return 0;
 }

@@ -38,7 +38,8 @@ static void close_control(struct daemon *daemon)
 {
         daemon->phase = DAEMON_CLOSING;
         if (!daemon->failed)
-                kc_log_info("daemon", "kcopyd stopped completed=%u failed=%u cancelled=%u",
+                kc_log_info("daemon",
+                    "kcopyd stopped; jobs it waited for: completed=%u failed=%u cancelled=%u",
                     daemon->n_completed, daemon->n_failed, daemon->n_cancelled);
         kc_actor_timer_stop(&daemon->control.actor, &daemon->deadline);
         for (unsigned i = 0; i < 2; i++)

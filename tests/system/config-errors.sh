@@ -12,7 +12,11 @@ wrong() {
 }
 
 printf '# a comment\n\n[deamon]\npages = 4096\n' >"$tmp/conf"
-wrong 4 'deamon'
+wrong 3 'deamon'
+printf '[daemon]\npages = 4096\n\n[daemom]\n' >"$tmp/conf"
+wrong 4 'daemom'
+printf 'pages = 4096\n' >"$tmp/conf"
+wrong 1 'no section'
 printf '[daemon]\npages = 4096\npagse = 1\n' >"$tmp/conf"
 wrong 3 'pagse'
 printf '[daemon]\npages = many\n' >"$tmp/conf"
@@ -20,9 +24,21 @@ wrong 2 'pages'
 printf '[daemon]\npages = 4096\nwhat is this\n' >"$tmp/conf"
 wrong 3 'key = value'
 printf '[endpoint /dev/sda]\ndevice = /dev/sdb\n' >"$tmp/conf"
-wrong 2 '/dev/sda'
+wrong 1 '/dev/sda'
 printf '[endpoint one]\ndevice = /dev/sda\ndevice = /dev/sdb\n' >"$tmp/conf"
 wrong 3 'one'
+printf '[endpoint a]\n\n[endpoint b]\ndevice = /dev/sdb\n' >"$tmp/conf"
+wrong 1 'endpoint a: has no device'
+printf '[endpoint b c]\ndevice = /dev/sdb\n' >"$tmp/conf"
+wrong 1 'b c: no name'
+printf '[endpoint one]\ndevice = nbd://x/?foo=1\n' >"$tmp/conf"
+wrong 2 'foo'
+printf '[endpoint one]\ndevice = http://x/\n' >"$tmp/conf"
+wrong 2 'http://x/: no device'
+for truth in yes maybe; do
+        printf '[daemon]\nplaintext = %s\n' $truth >"$tmp/conf"
+        wrong 2 "plaintext: $truth: none of false, true"
+done
 printf '[endpoint one]\ndevice = disk.img\n' >"$tmp/conf"
 wrong 2 'disk.img: no device; write an absolute path'
 printf '[endpoint one]\ndevice = /tmp/\377\n' >"$tmp/conf"

@@ -52,6 +52,8 @@ grep -q '^kcopyctl: job 999999: there is no such job$' "$tmp/wait" || fail "wait
 ctl wait "$job"
 expect_status 1
 # Terminal events can be asked for afterwards.
+ctl job "$job"
+grep -q 'destination 0: .*, cancelled$' "$out" || fail "a destination that was cancelled: $(cat "$out")"
 ctl --json job "$job"
 expect_status 0
 grep -q cancelled "$out" || fail "job, afterwards: $(cat "$out")"

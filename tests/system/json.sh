@@ -20,3 +20,19 @@ expect '(.job | type) == "number"' '.state == "failed"' '.read_err | type | IN("
         'd(0).error | (.class == "media" and .errno == "EIO" and .sector == 0 and (.message | length > 0))' \
         'd(1).error == null' 'd(1).durable' \
         'd(1).bytes == {"copied": 1048576, "zeroed": 0, "skipped": 0, "indeterminate": 0, "untouched": 0}'
+
+# Refused before there is a job: a line all the same.
+copy --pages 1 "$tmp/src" "$(printf '%05000d' 1)"
+expect_status 3
+jq -es '.[-1] | .event == "refused" and (.message | length > 0)' "$out" >/dev/null || fail "refused: $(cat "$out" "$errs")"
+
+# On a terminal that the lines go to there is no bar.
+on_terminal() {
+        /usr/bin/python3 -c '
+import os, pty, sys
+sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))' "$@" >"$out" 2>&1 </dev/null
+}
+on_terminal kcopyctl copy --rate 1048576 "$tmp/src" "$tmp/c" || fail "on a terminal: $(cat "$out")"
+grep -q "$(printf '\033')" "$out" || fail "no bar on a terminal: $(cat "$out")"
+on_terminal kcopyctl --json copy --rate 1048576 "$tmp/src" "$tmp/c" || fail "on a terminal: $(cat "$out")"
+! grep -q "$(printf '\033')" "$out" || fail "a bar among lines of JSON: $(cat "$out")"

@@ -6,8 +6,9 @@ requires nbdkit jq
 random_file "$tmp/src" 1M
 truncate -s 1M "$tmp/dst"
 export_file "$tmp/dst"
-printf '[endpoint gold]\ndevice = %s\n\n[endpoint copy]\ndevice = %s\n' "$tmp/src" "$uri" >"$tmp/kcopyd.conf"
+printf '[daemon]\npages = 64MiB\n[endpoint gold]\ndevice = %s\n\n[endpoint copy]\ndevice = %s\n' "$tmp/src" "$uri" >"$tmp/kcopyd.conf"
 start_kcopyd --config "$tmp/kcopyd.conf"
+[ "$(kcopyctl --json info </dev/null | jq .pages)" = 16384 ] || fail "pages in bytes: $(cat "$kcopyd_log")"
 copy gold copy
 expect_done
 same_bytes "$tmp/src" "$tmp/dst"

@@ -41,4 +41,4 @@ wait $watch_pid || fail "watch of a server that ended in good order: status $?: 
 grep -q "job $job: completed" "$tmp/watch" || fail "watch did not see the end: $(cat "$tmp/watch")"
 must_wait_for 10 gone "$kcopyd_pid"
 [ ! -e "$kcopyd_socket" ] || fail "its socket is still there"
-grep -q 'kcopyd stopped completed=1 failed=0 cancelled=0' "$kcopyd_log" || fail "the log: $(cat "$kcopyd_log")"
+grep -q 'kcopyd stopped; jobs it waited for: completed=1 failed=0 cancelled=0' "$kcopyd_log" || fail "the log: $(cat "$kcopyd_log")"

@@ -39,6 +39,18 @@ grep -q -- '--, or is written ./-dash' "$errs" || fail "names that begin with -:
 wrong help no-such-command
 wrong --server carrier-pigeon:/coop jobs
 wrong copy [ nbdkit memory 1M
+for server in unix: tcp:; do
+        wrong --server $server jobs
+        KCOPYD_SERVER=$server ctl jobs
+        expect_status 2
+done
+wrong_name=$(printf '%s/\377' "$tmp")
+for words in "$tmp/src $wrong_name" "$wrong_name $tmp/new"; do
+        # shellcheck disable=SC2086
+        ctl copy $words
+        expect_status 2
+        grep -qa "^kcopyctl: $wrong_name: is no UTF-8" "$errs" || fail "a name that is no UTF-8: $(cat "$errs")"
+done
 
 # Without a server that could be asked: what is surely meant otherwise.
 meant() {
@@ -53,6 +65,12 @@ meant() {
         cd "$tmp"
         KCOPYD_SERVER=foo meant 'KCOPYD_SERVER: foo is neither' jobs
         meant 'null: with a colon' copy src null
+        meant 'null: and nothing behind it' copy src null:foo
+        meant 'null: and nothing behind it' copy src NULL:
+        meant 'null: and nothing behind it' --server tcp:127.0.0.1:9 copy /src null:foo
+        cp src 'with#0+1'
+        meant 'file:with#0+1 is the file of this name' copy 'with#0+1' new
+        meant 'is a region of with, which there is not' copy 'with#0+1' new
         meant 'nbd://localhost:10809/' copy src nbd:localhost:10809
         meant 'from / on' --server tcp:127.0.0.1:9 copy /src ./new
         meant 'runs on this machine' --server tcp:192.0.2.1:9 copy /src [ nbdkit memory 1M ]
@@ -90,7 +108,8 @@ daemon_wrong() {
         [ ! -e "$tmp/s" ] || fail "kcopyd $*: it listened"
 }
 for mistake in --no-such-option "--pages none" "--pages 0" "--lanes 0" "--io maybe" "--drain-timeout never" \
-        "--open-timeout 0" "--command-timeout 0" extra; do
+        "--open-timeout 0" "--command-timeout 0" "--pages 64MB" "--listen unix:" \
+        "--plaintext --listen tcp:127.0.0.1:99999" extra; do
         # shellcheck disable=SC2086
         daemon_wrong $mistake
         expect_status 2

@@ -1,5 +1,6 @@
 /* kcopyctl's parts that need no server: brackets, escaping, the progress line, statuses, JSON lines.
  * links: kcopyctl_parts */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -90,13 +91,17 @@ static void test_the_progress_line_fits_every_terminal(void **state)
             .rate_bytes_per_s = 100u << 20,
             .n_destinations = 2,
             .done_bytes = done};
-        char line[PROGRESS_LINE_BYTES];
+        char line[PROGRESS_LINE_BYTES], note[257];
 
         progress_line(&event, &NONE, "", 100, line);
         assert_string_equal(line,
             " 39% [=======>             ] 400 MiB / 1.0 GiB  100 MiB/s  0:07 left  #0 is 100 MiB behind");
         progress_line(&event, &NONE, "", 40, line);
         assert_string_equal(line, " 39%  400 MiB / 1.0 GiB  100 MiB/s");
+        memset(note, 'r', 256);
+        note[256] = '\0';
+        progress_line(&event, &NONE, note, 0, line);
+        assert_non_null(strstr(line, note)); /* whole where nothing limits it */
         progress_line(&event, &NONE, "stalled on x since 5 s", 0, line);
         assert_string_equal(
             line, "39% 400 MiB / 1.0 GiB  100 MiB/s  stalled on x since 5 s  #0 is 100 MiB behind");
@@ -104,6 +109,28 @@ static void test_the_progress_line_fits_every_terminal(void **state)
                 progress_line(&event, &NONE, "", columns, line);
                 assert_true(strlen(line) < columns);
         }
+}
+
+static void test_why_a_job_waits_is_printed_whole(void **state)
+{
+        char reason[257], line[260], *text = NULL;
+        const struct kcopy_event event = {
+            .type = KCOPY_EVENT_STATE, .state = KCOPY_WAITING, .reason = reason};
+        struct progress progress;
+        FILE *before = stderr;
+        size_t bytes;
+
+        memset(reason, 'r', 256);
+        reason[256] = '\0';
+        progress_init(&progress, PROGRESS_PLAIN, false);
+        stderr = open_memstream(&text, &bytes);
+        progress_update(&progress, &event);
+        fclose(stderr);
+        stderr = before;
+        progress_end(&progress);
+        snprintf(line, sizeof(line), "%s\n", reason);
+        assert_string_equal(text, line);
+        free(text);
 }
 
 static void test_the_bar_has_one_width_in_all_frames(void **state)
@@ -261,6 +288,15 @@ static char *summary_of(const struct report *report, const struct kcopy_destinat
         return text;
 }
 
+static void test_a_job_of_others_has_only_the_time_since_it_was_accepted(void **state)
+{
+        char *text = summary_of(&(struct report){0},
+            &(struct kcopy_destination_result){.copied_bytes = 4u << 20, .durable = true});
+
+        assert_string_equal(text, "copied 4.0 MiB; durable; ended 30.00 s after it was accepted\n");
+        free(text);
+}
+
 static void test_a_rate_is_of_data_and_of_the_time_that_was_copied(void **state)
 {
         const struct report waited = {.own = true, .waited_ms = 28000}, at_once = {.own = true};
@@ -373,6 +409,9 @@ static void test_refused_and_lost_lines(void **state)
             "{\"event\":\"refused\",\"field\":\"to[0].count\",\"class\":\"limit\",\"errno\":\"E2BIG\","
             "\"message\":"
             "\"too long\",\"limit\":5}");
+        check_json(json_refused("pages", -E2BIG, "none left"),
+            "{\"event\":\"refused\",\"field\":\"pages\",\"class\":\"limit\",\"errno\":\"E2BIG\","
+            "\"message\":\"none left\",\"limit\":null}");
         check_json(
             json_completion("/s", TO, true, 3, &lost), "{\"event\":\"lost\",\"job\":3,\"message\":\"gone\"}");
 }
@@ -392,11 +431,13 @@ int main(void)
             cmocka_unit_test(test_brackets_without_a_command_or_an_end_are_refused),
             cmocka_unit_test(test_words_are_escaped_and_said_once),
             cmocka_unit_test(test_the_progress_line_fits_every_terminal),
+            cmocka_unit_test(test_why_a_job_waits_is_printed_whole),
             cmocka_unit_test(test_the_bar_has_one_width_in_all_frames),
             cmocka_unit_test(test_a_rate_that_is_not_known_yet_is_none),
             cmocka_unit_test(test_a_hundred_percent_is_for_everything_only),
             cmocka_unit_test(test_destinations_that_are_over_are_not_behind),
             cmocka_unit_test(test_the_summary_is_of_the_complete_destinations),
+            cmocka_unit_test(test_a_job_of_others_has_only_the_time_since_it_was_accepted),
             cmocka_unit_test(test_a_rate_is_of_data_and_of_the_time_that_was_copied),
             cmocka_unit_test(test_the_status_says_how_it_ended),
             cmocka_unit_test(test_the_completion_line_is_as_documented),

@@ -245,7 +245,7 @@ static void test_names_that_mean_something_else_are_refused_unless_they_exist(vo
 {
         static const char *const TAILS[] = {
             "#2048", "#1M", "#1M+", "#0x10+1", "#-1+2", "#+1M", "#1M-2M", "#0,1M"};
-        char folder[] = "/tmp/test-region-XXXXXX", path[64], literal[80];
+        char folder[] = "/tmp/test-region-XXXXXX", path[64], literal[96];
 
         assert_non_null(mkdtemp(folder));
         for (unsigned i = 0; i < sizeof(TAILS) / sizeof(TAILS[0]); i++) {
@@ -264,6 +264,20 @@ static void test_names_that_mean_something_else_are_refused_unless_they_exist(vo
                 check_name(NAMES_PRIVATE, path, false, NULL);
                 unlink(path);
         }
+        snprintf(path, sizeof(path), "%s/f#0+1", folder);
+        snprintf(literal, sizeof(literal), "file:%s is the file", path);
+        check_name(NAMES_PRIVATE, path, false, NULL);
+        close(open(path, O_CREAT | O_EXCL | O_WRONLY, 0600));
+        check_name(NAMES_PRIVATE, path, true, literal);
+        check_name(NAMES_SERVER, path, false, literal);
+        check_name(NAMES_FAR, path, false, NULL);
+        path[strlen(folder) + 2] = '\0';
+        close(open(path, O_CREAT | O_EXCL | O_WRONLY, 0600));
+        path[strlen(folder) + 2] = '#';
+        check_name(NAMES_PRIVATE, path, true, NULL); /* both are there */
+        unlink(path);
+        path[strlen(folder) + 2] = '\0';
+        unlink(path);
         rmdir(folder);
         check_name(NAMES_PRIVATE, "/nowhere/x#0+1", false, NULL);
         check_name(NAMES_PRIVATE, "/nowhere/x#name", false, NULL);
@@ -273,7 +287,12 @@ static void test_names_that_mean_something_else_are_refused_unless_they_exist(vo
         check_name(NAMES_SERVER, "nbd:h:1:exportname=x", true, "write nbd://h:1/x");
         check_name(NAMES_PRIVATE, "nbd:unix:/s:exportname=x", true, "write nbd+unix:///x?socket=/s");
         check_name(NAMES_PRIVATE, "null", false, "null: with a colon");
+        check_name(NAMES_PRIVATE, "NULL", false, "./NULL");
         check_name(NAMES_SERVER, "null", false, NULL);
+        check_name(NAMES_PRIVATE, "null:foo", false, "null: and nothing");
+        check_name(NAMES_SERVER, "NULL:", false, "null: and nothing");
+        check_name(NAMES_FAR, "null:#2048", false, "null: and nothing");
+        check_name(NAMES_PRIVATE, "null:#0+8", false, NULL);
         check_name(NAMES_PRIVATE, "null:", false, NULL);
         check_name(NAMES_FAR, "./x", true, "server's machine");
         check_name(NAMES_FAR_LOOPBACK, "file:x", true, "server's machine");
