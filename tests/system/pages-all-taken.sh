@@ -8,7 +8,7 @@ truncate -s 4M "$tmp/dst"
 export_file "$tmp/dst"
 start_kcopyd --pages 1024
 start_copy --pages 1024 --rate 262144 "$tmp/src" "$uri"
-must_wait_for 20 some_job '.state == "running"'
+must_wait_for 20 copied_some "$tmp/dst" # looking would take a page of its own
 copy "$tmp/src" "$tmp/other"
 expect_refused 'pages' 'other clients'
 [ ! -e "$tmp/other" ] || fail "refused, and made a file"
