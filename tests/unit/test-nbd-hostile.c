@@ -20,8 +20,8 @@ static void answer_that_is_refused(struct nbd_fixture *fx, const char *option, c
         fx->n_servers--;
 }
 
-/* The auto-retire trap (FACTS): this fails if the completion callback returns 1, and libnbd's own check in
- * nbd_aio_command_completed is never made. */
+/* The auto-retire trap (FACTS): if the completion callback returns 1, libnbd's own check in
+ * nbd_aio_command_completed is never made. Ours (nbd_cover.h) stands behind it; without both this fails. */
 static void read_with_too_little_data_is_a_protocol_error(void **state)
 {
         answer_that_is_refused(*state, "--read", "short", IO_READ, -EPROTO, KC_CLASS_PROTOCOL);
