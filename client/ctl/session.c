@@ -14,8 +14,10 @@
 #include "ctl/names.h"
 #include "ctl/text.h"
 
-#define PAGES_DEFAULT 4096u /* 16 MiB */
-#define GOODBYE_MS 10000    /* a cancelled job's writes may be out for longer than anybody wants to wait */
+/* 32 MiB, as much as nbdcopy takes: with half of it a copy over 10 ms each way is a third slower than
+ * nbdcopy. It is touched only where the way is long. */
+#define PAGES_DEFAULT 8192u
+#define GOODBYE_MS 10000 /* a cancelled job's writes may be out for longer than anybody wants to wait */
 #define DAEMON_GRACE_MS 10000
 #define DAEMON_DYING_MS 500
 

@@ -29,7 +29,9 @@ static const struct argp_option OPTIONS[] = {
         0},
     {"timeout", KEY_TIMEOUT, "SECONDS", 0, "How long one command of a device may take", 0},
     {"pages", KEY_PAGES, "N", 0,
-        "Memory to copy with, in pages of 4096 bytes, or as in 64MiB (default 4096: 16 MiB)", 0},
+        "Memory to copy with, in pages of 4096 bytes, or as in 64MiB (default 32MiB; with --server what that "
+        "one grants)",
+        0},
     {"priority", KEY_PRIORITY, "0-7", 0, "The job's share of the server, against your other jobs", 0},
     {"progress", KEY_PROGRESS, "auto|bar|plain|none", 0, "How to show progress on standard error", 0},
     {"dry-run", 'n', NULL, 0, "Have the job judged as a real one, print what would be done, write nothing",

@@ -288,6 +288,7 @@ static void read_submit(struct chunk *chunk)
 void chunk_begin(struct chunk *chunk)
 {
         assert(!chunk_needs_pages(chunk));
+        chunk->begun_ns = chunk_now_ns(chunk);
         if (chunk->kind == SPAN_ZERO) {
                 chunk_push(&chunk->leg->lane->write_chunks, chunk);
                 return;

@@ -46,6 +46,7 @@ struct chunk {
         uint32_t buf_bytes;    /* wanted */
         unsigned char *buf;
         uint32_t pages;
+        uint64_t begun_ns; /* when it had what it needed */
 
         enum chunk_step step;
         struct io_req read_req;

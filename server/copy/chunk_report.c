@@ -102,6 +102,7 @@ void chunk_run_report(struct chunk *chunk)
         if (chunk->hungry)
                 chunk_fed(chunk);
         fill(chunk, report);
+        report->took_ns = chunk_now_ns(chunk) - chunk->begun_ns;
         report->adrift = chunk_in_flight(chunk) || something_unanswered(chunk);
         report->read_status = chunk->read_status;
         report->read_class = chunk->read_class;
@@ -112,7 +113,8 @@ void chunk_run_report(struct chunk *chunk)
                         add_write(chunk, &chunk->writes[i], report);
         if (chunk->counted && chunk->kind == SPAN_DATA && all_well(chunk)) {
                 leg->window.may_leap = leg_alone(leg);
-                window_completed(&leg->window, chunk->length_bytes, leg->window_limited, chunk_now_ns(chunk));
+                window_completed(&leg->window, chunk->length_bytes, report->took_ns, leg->window_limited,
+                    chunk_now_ns(chunk));
         }
         chunk_uncount(chunk);
         if (report->adrift) {

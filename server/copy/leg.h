@@ -65,8 +65,9 @@ struct report {
         struct leg *leg;
         uint64_t mask; /* the span's destinations that it is about, also those that are not written to */
         uint64_t start_bytes, end_bytes;
-        bool early;  /* of some destinations, before the last one; the chunk goes on */
-        bool adrift; /* something of it is unanswered: its range stays locked until the leg has ended */
+        uint64_t took_ns; /* since it had its pages */
+        bool early;       /* of some destinations, before the last one; the chunk goes on */
+        bool adrift;      /* something of it is unanswered: its range stays locked until the leg has ended */
         bool read_dead;
         int read_status; /* the source's; nothing was written then */
         enum kc_class read_class;

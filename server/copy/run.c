@@ -266,7 +266,7 @@ void run_on_report(struct kc_actor *actor, struct kc_msg *msg)
         if (span->cursor > 0 && span->kind == SPAN_DATA && report->read_status == 0 &&
             report->writes[0].status == 0)
                 window_completed(&run->dests[span->cursor - 1].cursor->window,
-                    report->end_bytes - report->start_bytes, true, run->last_report_ns);
+                    report->end_bytes - report->start_bytes, report->took_ns, true, run->last_report_ns);
         free(report);
         maybe_free(run, span);
         run_work(run);

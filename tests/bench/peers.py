@@ -1,6 +1,6 @@
 """The command lines of everybody: ours, the peers', and the bare loop's. All of them flush."""
 from measure import run_commands
-from model import KIB, LIMIT, MIB, OURS, PEER, Contender, Variant
+from model import KIB, LIMIT, MIB, OTHER, OURS, PEER, Contender, Variant
 
 # connections, requests, bytes a request
 NBDCOPY_TUNINGS = ((2, 2, 512 * KIB), (2, 1, MIB), (2, 4, 256 * KIB))
@@ -17,6 +17,12 @@ def plain(label, *commands):
 def ours(source, *destinations):
     return Contender("kcopyd", OURS, [
         plain("untuned", ["kcopyctl", "copy", "--progress", "none", source, *destinations])])
+
+
+def ours_within(pages_bytes, source, destination):
+    size = size_text(pages_bytes)
+    return Contender(f"kcopyd {size}", OTHER, [plain(f"--pages {size}",
+        ["kcopyctl", "copy", "--progress", "none", f"--pages={size.replace(' ', '')}", source, destination])])
 
 
 def nbdcopy_command(source, destination, tuning=None):

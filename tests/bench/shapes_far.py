@@ -13,7 +13,8 @@ from model import GIB, KIB, MIB, OTHER, OURS, Case, Contender, Failed, Goal, Sha
 from shapes_copy import case_of, file_export, prefault
 
 DELAY_MS = 10
-RESERVATION_BYTES = 16 * MIB  # what kcopyctl asks for when nobody says otherwise
+RESERVATION_BYTES = 16 * MIB  # of who is held against what the delay allows
+WITHIN = f"kcopyd {peers.size_text(RESERVATION_BYTES)}"
 SAME_MEMORY = ((2, 32, 256 * KIB), (1, 64, 256 * KIB), (2, 16, 512 * KIB))
 SKIP_BYTES = GIB
 FULL_PART = 0.9
@@ -104,14 +105,14 @@ def latency(relayed):
                 return figures
             return Variant(variant.label, variant.commands, run)
 
-        contenders = [peers.ours(source, to), peers.nbdcopy(source, to),
-            peers.nbdcopy_tuned(source, to, peers.NBDCOPY_FAR_TUNINGS),
+        contenders = [peers.ours(source, to), peers.ours_within(RESERVATION_BYTES, source, to),
+            peers.nbdcopy(source, to), peers.nbdcopy_tuned(source, to, peers.NBDCOPY_FAR_TUNINGS),
             peers.limit(lab, source, to, tunings=SAME_MEMORY)]
         for contender in contenders:
             contender.variants = [measured(variant) for variant in contender.variants]
         return case_of(lab, files[0], files[1:], contenders, size_bytes, key="steady", higher=True, notes=[
             f"allowed: {RESERVATION_BYTES // MIB} MiB in flight for two round trips of "
-            f"{round_trip_s * 1000:.0f} ms: {allowed / MIB:.0f} MiB/s; the limit has as much",
+            f"{round_trip_s * 1000:.0f} ms: {allowed / MIB:.0f} MiB/s; the limit and {WITHIN} have as much",
             "steady: by the destination's answers, after the first GiB (or half)"])
     return prepare
 
@@ -140,7 +141,7 @@ def uneven(lab, size_bytes):
     fast, fast_file = file_export(lab, size_bytes, [])
     slow, slow_file = file_export(lab, size_bytes, ["rate"], "rate=800G", f"rate-file={rate_file}", "burstiness=0.1")
     prefault(lab, source, [fast_file, slow_file])
-    copy = ["kcopyctl", "--json", "copy", "--progress", "none", source]
+    copy = ["kcopyctl", "--json", "copy", "--progress", "none", f"--pages={RESERVATION_BYTES // MIB}MiB", source]
     alone = min(first_done([*copy, fast])["wall"] for _ in range(3))
     with open(rate_file, "w", encoding="ascii") as rate:
         rate.write(f"{int(size_bytes / alone / 10 * 8)}\n")
@@ -163,13 +164,13 @@ def uneven(lab, size_bytes):
         notes=[f"the slow one at {size_bytes / alone / 10 / MIB:.0f} MiB/s"])
 
 
-LATENCY_GOALS = [Goal("allowed", ">=", 0.9), Goal("steady", ">=", 1.0, "nbdcopy tuned"),
+LATENCY_GOALS = [Goal("allowed", ">=", 0.9, of=WITHIN), Goal("steady", ">=", 1.0, "nbdcopy tuned"),
     Goal("steady", ">=", 1.0, "nbdcopy")]
 FAR = {"smoke": 32 * MIB, "quick": 256 * MIB, "full": 2 * GIB}
 
 SHAPES = [
     Shape("latency", f"latency {DELAY_MS} ms on each side, nbdkit's delay filter",
-        [*LATENCY_GOALS, Goal("ramp", "<=", 6)], latency(False), FAR),
+        [*LATENCY_GOALS, Goal("ramp", "<=", 6, of=WITHIN)], latency(False), FAR),
     Shape("latency-tcp", f"latency {DELAY_MS} ms each way on each side, a delayed TCP stream", LATENCY_GOALS,
         latency(True), FAR, quick=False),
     Shape("uneven", "one fast destination and one at a tenth of its speed",
