@@ -4,17 +4,16 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* Chunks: large for one destination, smaller where one read feeds several and the data should still be in the
- * cache for the last; never larger than a slab of the
- * reservation. FACTS has the measurements. */
-#define CHUNK_ONE_BYTES (512u << 10)
-#define CHUNK_SEVERAL_BYTES (256u << 10)
+/* Chunks: as large as still fit the cache, two of them on each lane (window.h); never larger than a slab of
+ * the reservation. FACTS has the measurements. Halves of it, for data that several destinations are to find
+ * in the cache, do not pay: to 3 over TCP 0.66 s instead of 0.62, to 8 over Unix sockets 1.25 instead
+ * of 1.09. */
+#define CHUNK_BYTES (512u << 10)
 
 static uint32_t chunk_bytes(const struct job *job)
 {
-        uint32_t bytes = job->spec->n_to == 1 ? CHUNK_ONE_BYTES : CHUNK_SEVERAL_BYTES;
-        if (bytes > job->chunk_max_bytes)
-                bytes = job->chunk_max_bytes;
+        uint32_t bytes = job->chunk_max_bytes < CHUNK_BYTES ? job->chunk_max_bytes : CHUNK_BYTES;
+
         bytes -= bytes % job->align_bytes;
         return bytes > 0 ? bytes : job->align_bytes;
 }

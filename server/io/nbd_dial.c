@@ -17,8 +17,9 @@
 
 /* A Unix socket whose backlog is full says EAGAIN and offers nothing to wait for. */
 #define BACKLOG_RETRY_NS (10 * 1000 * 1000ull)
-/* Measured: up to 10 % on Unix sockets; TCP's autotuning is better left alone (FACTS). */
-#define UNIX_SEND_BUFFER_BYTES (2 << 20)
+/* A lane's two chunks go out whole. Measured: up to 10 % on Unix sockets, 5 % more than with twice as much,
+ * which leaves the cache; TCP's autotuning is better left alone (FACTS). */
+#define UNIX_SEND_BUFFER_BYTES (1 << 20)
 
 struct nbd_dial {
         struct nbd_context *context;
