@@ -12,9 +12,9 @@
 
 #include "base/log.h"
 #include "daemon/daemon.h"
-#include "daemon/limits.h"
 #include "daemon/state.h"
 #include "io/provider.h"
+#include "io/workers.h"
 
 #define STATUS_USAGE 2
 #define POOL_THREADS "32"
@@ -185,8 +185,9 @@ static int start(struct daemon *daemon, struct kc_error *err)
         int r;
 
         r = start_lanes(daemon, err);
-        if (r == 0)
-                r = limits_start_pool(&daemon->loop, err);
+        /* a private daemon may never need the pool; it asks when it does */
+        if (r == 0 && !daemon_is_private(daemon))
+                r = workers_start(&daemon->loop, err);
         if (r == 0)
                 r = start_engine(daemon, &engine, err);
         if (r == 0)

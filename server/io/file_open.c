@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "io/file.h"
+#include "io/workers.h"
 
 /* One open. Lives until its thread has returned, which may be long after on_open. */
 struct opening {
@@ -15,6 +16,7 @@ struct opening {
         uv_work_t work;
         struct kc_timer timer;
         bool cancelled;
+        bool refused; /* there are no threads: `status` and `error` say why */
         /* for the pool thread, which touches nothing else */
         int (*probe)(const struct file_wanted *wanted, struct file_found *ret_found, struct kc_error *err);
         struct file_wanted wanted; /* the path is in `path` */
@@ -57,14 +59,6 @@ static void give_up(struct opening *opening)
                     kc_error_set(err, -ETIMEDOUT, KC_CLASS_TIMEOUT,
                         "%s: the device did not answer the open in time", subject),
                     NULL);
-}
-
-static void on_timer(struct kc_timer *timer)
-{
-        struct opening *opening = kc_container_of(timer, struct opening, timer);
-
-        (void)uv_cancel((uv_req_t *)&opening->work); /* EBUSY: it hangs already, and is left behind */
-        give_up(opening);
 }
 
 static void on_work(uv_work_t *work)
@@ -131,6 +125,30 @@ static void on_worked(uv_work_t *work, int status)
         on_discarded(work, 0);
 }
 
+/* No thread was asked. */
+static void refuse(struct opening *opening)
+{
+        if (opening->cancelled) {
+                give_up(opening);
+        } else {
+                opening->open->error = opening->error;
+                answer(opening, opening->status, NULL);
+        }
+        on_discarded(&opening->work, 0);
+}
+
+static void on_timer(struct kc_timer *timer)
+{
+        struct opening *opening = kc_container_of(timer, struct opening, timer);
+
+        if (opening->refused) {
+                refuse(opening);
+                return;
+        }
+        (void)uv_cancel((uv_req_t *)&opening->work); /* EBUSY: it hangs already, and is left behind */
+        give_up(opening);
+}
+
 void file_opener_init(struct file_opener *opener, struct file_io *io, uint32_t keep_idle_ms)
 {
         memset(opener, 0, sizeof(*opener));
@@ -159,10 +177,16 @@ int file_opener_open(struct file_opener *opener, struct io_open *open)
         };
         open->scratch = opening;
         kc_timer_init(&opening->timer, on_timer);
+        opener->n_threads++;
+        opening->status = workers_start(opener->io->actor->loop, &opening->error);
+        opening->refused = opening->status < 0;
+        if (opening->refused) {
+                kc_actor_timer_start(actor_of(opening), &opening->timer, kc_actor_now_ns(actor_of(opening)));
+                return 0;
+        }
         rc = uv_queue_work(opener->io->actor->loop, &opening->work, on_work, on_worked);
         assert(rc == 0); /* it fails for a missing function only */
         (void)rc;
-        opener->n_threads++;
         kc_actor_timer_start(
             actor_of(opening), &opening->timer, kc_actor_now_ns(actor_of(opening)) + open->timeout_ns);
         return 0;

@@ -14,6 +14,7 @@
 
 #include "io/nbd_error.h"
 #include "io/nbd_watch.h"
+#include "io/workers.h"
 
 /* A Unix socket whose backlog is full says EAGAIN and offers nothing to wait for. */
 #define BACKLOG_RETRY_NS (10 * 1000 * 1000ull)
@@ -230,6 +231,11 @@ static void resolve(struct nbd_dial *dial)
                 return;
         }
         hints.ai_flags = AI_NUMERICSERV;
+        result = workers_start(dial->context->actor->loop, &dial->error);
+        if (result < 0) {
+                finish(dial, result);
+                return;
+        }
         result = uv_getaddrinfo(
             dial->context->actor->loop, &dial->resolve, on_resolved, dial->uri->host, port, &hints);
         if (result < 0) {

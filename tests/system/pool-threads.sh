@@ -1,7 +1,8 @@
 # The thread pool is large enough for local devices that do not answer: 32 threads, unless the user says otherwise.
-# Where they cannot be made the daemon does not start, and says so.
+# Where they cannot be made the daemon does not start, and says so; a private one, which makes them for what needs
+# them only, refuses the job.
 source "$(dirname "$0")/../lib/functions.sh"
-requires jq
+requires jq nbdkit
 
 random_file "$tmp/src" 1M
 threads() {
@@ -33,3 +34,33 @@ no_threads 10
 grep -qE '^kcopyd: threads: [0-9]+ of the 32 .* can be made: .*; raise ' "$errs" || fail "the message: $(cat "$errs")"
 no_threads 1
 grep -q '^kcopyd: lane: no thread: .* --lanes' "$errs" || fail "the message: $(cat "$errs")"
+
+# A private daemon: lanes only between exports, the pool with the first local device.
+private() {
+        status=0
+        timeout 20 strace -f -qq -o "$tmp/strace" -e trace=clone,clone3 "${inject[@]}" \
+                kcopyctl copy "$@" >"$out" 2>"$errs" </dev/null || status=$?
+        n=$(grep -c 'CLONE_THREAD' "$tmp/strace") || true
+}
+unset KCOPYD_SERVER
+inject=()
+start_nbdkit memory 1M
+from=$uri
+start_nbdkit memory 1M
+private "$from" "$uri"
+expect_status 0
+n_lanes=$n
+private "$from" "$tmp/private"
+expect_status 0
+[ "$n" -ge $((n_lanes + 32)) ] || fail "$n threads with a file, $n_lanes without: the pool was made for nothing, or not at all"
+# counted for each thread: the lane that opens the file is refused its tenth
+inject=(-e inject=clone3:error=EAGAIN:when=10+)
+[ "$n_lanes" -lt 10 ] || exit 0
+rm "$tmp/private"
+private "$from" "$tmp/private"
+grep -q INJECTED "$tmp/strace" || fail "threads were made: the test shows nothing"
+expect_status 3
+grep -qE 'threads: [0-9]+ of the 32 .* can be made: .*; raise ' "$errs" || fail "the message: $(cat "$errs")"
+[ ! -e "$tmp/private" ] || fail "a file was created"
+private "$from" "$uri"
+expect_status 0 # it needs none
