@@ -8,6 +8,12 @@
 
 #include "kc_limits.h"
 
+/* Every reservation is new memory, and a fault for each of its pages took 5 to 15 % of the processor time of
+ * a copy of 512 MiB (512 MiB from NBD to a loop device: 148 ms with small pages, 129 with huge ones). Where
+ * there are no huge ones to be had it goes on with small ones; shorter reservations would only be joined to
+ * their neighbours'. */
+#define HUGE_PAGE_BYTES (2u << 20)
+
 uint32_t bank_slab_pages(uint32_t n_pages)
 {
         uint32_t pages = POOL_SLAB_PAGES;
@@ -49,6 +55,8 @@ int bank_init(struct bank *bank, uint32_t n_pages)
             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (base == MAP_FAILED)
                 goto err_after_owner;
+        if ((size_t)n_pages * KC_PAGE_BYTES >= HUGE_PAGE_BYTES)
+                (void)madvise(base, (size_t)n_pages * KC_PAGE_BYTES, MADV_HUGEPAGE);
         for (unsigned i = 0; i < n_slabs; i++)
                 owner_lane[i] = -1;
         *bank = (struct bank){

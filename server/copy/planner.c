@@ -9,6 +9,9 @@
 #include <stdlib.h>
 
 #define REQUEST_MAX_BYTES (2ull << 30)
+/* The first request is a short one: the job waits for it. */
+#define REQUEST_START_BYTES (64ull << 20)
+#define REQUEST_GROWTH 8u
 
 static uint64_t round_down(const struct planner *planner, uint64_t at_bytes)
 {
@@ -26,6 +29,11 @@ static uint64_t round_up(const struct planner *planner, uint64_t at_bytes)
                    : planner->length_bytes;
 }
 
+static uint64_t whole_granules(uint64_t bytes, uint32_t granule_bytes)
+{
+        return bytes > granule_bytes ? bytes - bytes % granule_bytes : granule_bytes;
+}
+
 int planner_init(struct planner *planner, uint64_t length_bytes, enum planner_kind everything, bool extents,
     uint32_t granule_bytes)
 {
@@ -35,6 +43,7 @@ int planner_init(struct planner *planner, uint64_t length_bytes, enum planner_ki
             .extents = extents,
             .length_bytes = length_bytes,
             .granule_bytes = granule_bytes,
+            .ask_bytes = whole_granules(REQUEST_START_BYTES, granule_bytes),
         };
         if (!extents)
                 return 0;
@@ -82,11 +91,21 @@ bool planner_at(struct planner *planner, uint64_t at_bytes, uint64_t max_bytes, 
         return true;
 }
 
-static uint64_t request_bytes(const struct planner *planner, uint64_t at_bytes)
+/* Servers look through all that they are asked about and tell all that they find, of which a request keeps
+ * IO_EXTENTS_PER_REQ: so not much more is asked for than one answer took last time. Where few extents are
+ * told, more and more at once. (2 GiB with islands of 64 KiB, by asking for as much as possible every time:
+ * nbdkit looked through 1 GiB 25 times, and the copy took 232 ms instead of 168.) */
+static void adapt(struct planner *planner, const struct io_req *req, uint64_t told_bytes)
 {
-        uint64_t rest_bytes = planner->length_bytes - at_bytes;
+        uint64_t ask_bytes = planner->ask_bytes;
 
-        return rest_bytes < REQUEST_MAX_BYTES ? rest_bytes : REQUEST_MAX_BYTES;
+        if (req->n_extents >= IO_EXTENTS_PER_REQ - 1) /* a file's come in pairs */
+                ask_bytes = 2 * told_bytes;
+        else if (told_bytes >= req->length_bytes)
+                ask_bytes *= REQUEST_GROWTH;
+        if (ask_bytes > REQUEST_MAX_BYTES)
+                ask_bytes = REQUEST_MAX_BYTES;
+        planner->ask_bytes = whole_granules(ask_bytes, planner->granule_bytes);
 }
 
 void planner_prepare(struct planner *planner, uint64_t at_bytes, struct io_req *req)
@@ -95,7 +114,9 @@ void planner_prepare(struct planner *planner, uint64_t at_bytes, struct io_req *
         req->op = IO_EXTENTS;
         req->flags = 0;
         req->offset_bytes = at_bytes;
-        req->length_bytes = request_bytes(planner, at_bytes);
+        req->length_bytes = planner->length_bytes - at_bytes;
+        if (req->length_bytes > planner->ask_bytes)
+                req->length_bytes = planner->ask_bytes;
         req->buf = NULL;
         req->extents = planner->extents_buf;
 }
@@ -121,7 +142,7 @@ static uint64_t put_zero(struct planner *planner, uint64_t start_bytes, uint64_t
 
 void planner_fetched(struct planner *planner, uint64_t at_bytes, const struct io_req *req)
 {
-        uint64_t pos_bytes = at_bytes, limit_bytes = at_bytes + request_bytes(planner, at_bytes);
+        uint64_t pos_bytes = at_bytes, limit_bytes = at_bytes + req->length_bytes;
         uint64_t known_bytes = at_bytes, run_bytes = at_bytes; /* run: where the present run began */
         bool run_zero = false;
 
@@ -148,6 +169,16 @@ void planner_fetched(struct planner *planner, uint64_t at_bytes, const struct io
                 planner->everything = PLANNER_DATA;
                 return;
         }
+        adapt(planner, req, pos_bytes - at_bytes);
         known_bytes = run_zero ? put_zero(planner, run_bytes, pos_bytes, true) : round_up(planner, pos_bytes);
         planner->known_end_bytes = known_bytes;
+}
+
+bool planner_ahead(const struct planner *planner, uint64_t *ret_at_bytes)
+{
+        if (!planner->extents || planner->known_end_bytes == 0 ||
+            planner->known_end_bytes >= planner->length_bytes)
+                return false;
+        *ret_at_bytes = planner->known_end_bytes;
+        return true;
 }

@@ -29,6 +29,7 @@ struct planner {
         bool extents;                 /* ask for extents; false from a failure on */
         uint64_t length_bytes;        /* of the job */
         uint32_t granule_bytes;
+        uint64_t ask_bytes; /* at most, next time */
         /* What is known: in [known_start, known_end) the ranges in `zeroes` are zero and the rest is data. */
         uint64_t known_start_bytes, known_end_bytes;
         unsigned n_zeroes, next;       /* how many, and the first that ends after what was asked last */
@@ -51,5 +52,9 @@ void planner_prepare(struct planner *planner, uint64_t at_bytes, struct io_req *
 /* It was answered, or failed: then what is not known yet is data, and nothing is asked again. `at` as given
  * to planner_prepare. What planner_at says about other places stays true while a request is under way. */
 void planner_fetched(struct planner *planner, uint64_t at_bytes, const struct io_req *req);
+/* Where what is known ends, if there is more to be asked: a request from there on may be made before it is
+ * needed, but planner_fetched is told of its answer only when planner_at is false, for it forgets the rest.
+ */
+bool planner_ahead(const struct planner *planner, uint64_t *ret_at_bytes);
 
 #endif

@@ -55,6 +55,7 @@ struct cursor {
         struct io_req extents_req;
         uint64_t extents_at_bytes, extents_deadline_ns;
         bool fetching, fetch_late;
+        bool ahead; /* extents_req was answered, and the planner is not told yet */
         /* of a detached destination */
         struct window window;
         unsigned n_spans; /* of one chunk each */

@@ -63,20 +63,17 @@ static void on_extents(struct io_req *req)
 
         cursor->fetching = false;
         cursor->run->n_fetching--;
-        if (!cursor->fetch_late)
-                fetched(cursor, 0);
+        cursor->ahead = !cursor->fetch_late;
         run_work(cursor->run);
 }
 
-static void fetch(struct cursor *cursor)
+static void fetch(struct cursor *cursor, uint64_t at_bytes)
 {
         struct run *run = cursor->run;
         int rc;
 
-        if (cursor->fetching)
-                return;
-        cursor->extents_at_bytes = cursor->at_bytes;
-        planner_prepare(&cursor->planner, cursor->at_bytes, &cursor->extents_req);
+        cursor->extents_at_bytes = at_bytes;
+        planner_prepare(&cursor->planner, at_bytes, &cursor->extents_req);
         cursor->extents_req.offset_bytes += run->facts.from_start_bytes;
         cursor->extents_req.on_done = on_extents;
         cursor->extents_deadline_ns = kc_actor_now_ns(run->home) + run->facts.timeout_ns;
@@ -88,6 +85,30 @@ static void fetch(struct cursor *cursor)
         cursor->fetching = true;
         run->n_fetching++;
         run_timer_at(run, cursor->extents_deadline_ns);
+}
+
+/* What there is at the cursor, or false: that is being fetched. What lies behind what is known is fetched
+ * while that is dealt, and its answer kept until the cursor has got there: islands of 64 KiB with holes of 1
+ * MiB are asked for every 80 MiB, and everything stood still for each answer (2 GiB: 168 ms instead of 144).
+ */
+static bool plan(struct cursor *cursor, enum planner_kind *ret_kind, uint64_t *ret_length_bytes)
+{
+        struct planner *planner = &cursor->planner;
+        uint64_t ahead_bytes;
+
+        while (!planner_at(planner, cursor->at_bytes, SPAN_ZERO_MAX_BYTES, ret_kind, ret_length_bytes)) {
+                if (cursor->fetching)
+                        return false;
+                if (!cursor->ahead)
+                        fetch(cursor, cursor->at_bytes); /* refused, it makes everything data at once */
+                else
+                        fetched(cursor, 0);
+                cursor->ahead = false;
+        }
+        if (cursor == &cursor->run->main && !cursor->fetching && !cursor->ahead &&
+            planner_ahead(planner, &ahead_bytes) && ahead_bytes < cursor->run->body_end_bytes)
+                fetch(cursor, ahead_bytes);
+        return true;
 }
 
 /* Extents are hints: without an answer everything is data. The request itself is still waited for. */
@@ -230,12 +251,8 @@ static bool deal_range(struct run *run, struct cursor *cursor, unsigned number, 
         uint64_t length_bytes, wait_ns, at_bytes = cursor->at_bytes;
         uint64_t now_ns = kc_actor_now_ns(run->home);
 
-        if (!planner_at(&cursor->planner, at_bytes, SPAN_ZERO_MAX_BYTES, &kind, &length_bytes)) {
-                fetch(cursor);
-                /* A refused fetch makes everything data at once. */
-                if (!planner_at(&cursor->planner, at_bytes, SPAN_ZERO_MAX_BYTES, &kind, &length_bytes))
-                        return false;
-        }
+        if (!plan(cursor, &kind, &length_bytes))
+                return false;
         length_bytes = kc_min_u64(length_bytes, end_bytes - at_bytes);
         if (kind == PLANNER_ZERO) {
                 uint64_t declared = mask & run->facts.zero_mask;

@@ -165,6 +165,8 @@ static void transfer(struct file_cmd *cmd)
                 kc_actor_post(&file->io->actor->actor, &cmd->msg);
                 return;
         }
+        if (file->way == FILE_WAY_UNDECIDED && cmd->op.length_bytes >= FILE_WAY_LARGE_BYTES)
+                file->way = file_way_go_direct(file->fd);
         if (file->way == FILE_WAY_DIRECT && !direct_takes(cmd))
                 file->way = file_way_leave_direct(file->fd); /* the file's tail, mostly */
         cmd->direct = file->way == FILE_WAY_DIRECT;
@@ -173,8 +175,8 @@ static void transfer(struct file_cmd *cmd)
 
 static void transferred(struct file_cmd *cmd, int64_t result)
 {
-        if (result == -EINVAL && cmd->direct) {
-                /* It wants another alignment than is usual. */
+        if (result == -EINVAL && (cmd->direct || cmd->file->way == FILE_WAY_DIRECT)) {
+                /* It wants another alignment than is usual, or was waiting when others began to go direct. */
                 cmd->file->way = file_way_leave_direct(cmd->file->fd);
                 transfer(cmd);
                 return;

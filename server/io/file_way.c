@@ -38,7 +38,12 @@ enum file_way file_way_choose(int fd, bool block, bool write)
                 return FILE_WAY_MEMORY;
         if (write && (block || good_at_direct(&fs)) && set_direct(fd))
                 return FILE_WAY_DIRECT;
-        return FILE_WAY_CACHED;
+        return block && !write ? FILE_WAY_UNDECIDED : FILE_WAY_CACHED;
+}
+
+enum file_way file_way_go_direct(int fd)
+{
+        return set_direct(fd) ? FILE_WAY_DIRECT : FILE_WAY_CACHED;
 }
 
 enum file_way file_way_leave_direct(int fd)

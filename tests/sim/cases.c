@@ -341,6 +341,7 @@ const struct sim_case sim_cases[] = {
     {"silent-destination-holds-no-slow-one", case_silent_destination_holds_no_slow_one, 20},
     {"tenth-of-the-speed", case_tenth_of_the_speed, 20},
     {"far-devices-fill-the-window", case_far_devices_fill_the_window, 6},
+    {"extents-are-asked-for-ahead", case_extents_are_asked_for_ahead, 20},
     {"dead-connection", case_dead_connection, 50},
     {"flush-after-last-ack", flush_after_last_ack, 5},
     {"slow-destination-detaches", slow_destination_detaches, 20},

@@ -43,6 +43,7 @@ struct scenario *case_history_forgets_what_has_drained(uint64_t seed, bool verbo
 
 /* cases_pace.c: how fast */
 struct scenario *case_far_devices_fill_the_window(uint64_t seed, bool verbose);
+struct scenario *case_extents_are_asked_for_ahead(uint64_t seed, bool verbose);
 
 /* cases_wait.c: jobs that wait */
 struct scenario *case_failed_flush_spares_who_waits(uint64_t seed, bool verbose);

@@ -1,6 +1,8 @@
 /* Directed scenarios about how fast: far devices, and an uneven pair. In virtual time, so exactly. */
 #include "sim/cases.h"
 
+#include <string.h>
+
 #define MIB (1u << 20)
 
 /* ---- devices far away: the window fills all of the pages within a few round trips */
@@ -52,6 +54,75 @@ struct scenario *case_far_devices_fill_the_window(uint64_t seed, bool verbose)
         /* the rest at full speed: all pages once in two round trips */
         allowed_ns = full_ns + (48 * MIB / FAR_BYTES + 2) * 2 * FAR_NS;
         case_expect(s, job->check->end_ns < allowed_ns);
+        scenario_end(s);
+        return s;
+}
+
+/* ---- a sparse source: where the next islands are is asked while the last ones are being copied */
+
+#define SPARSE_BYTES (24 * MIB)
+#define ISLAND_BYTES (64u << 10)
+
+static void make_islands(struct device *device)
+{
+        for (uint64_t at = 0; at < device->size_bytes; at += ISLAND_BYTES) {
+                if (at / ISLAND_BYTES % 2 == 0)
+                        device_pattern(device->index, at, device->cache + at, ISLAND_BYTES);
+                else
+                        memset(device->cache + at, 0, ISLAND_BYTES);
+        }
+        memcpy(device->stable, device->cache, device->size_bytes);
+}
+
+/* Reads of what lies between two places, that were sent after `after`. */
+static unsigned n_reads(const struct device *device, uint64_t start_bytes, uint64_t end_bytes, uint64_t after)
+{
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < device->n_ops; i++) {
+                const struct device_op *op = device->ops[i];
+
+                n += op->op == IO_READ && op->offset_bytes >= start_bytes && op->offset_bytes < end_bytes &&
+                     op->sent_moment > after;
+        }
+        return n;
+}
+
+struct scenario *case_extents_are_asked_for_ahead(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 1 + (unsigned)(seed % 2), verbose);
+        struct device_config config = case_device(SPARSE_BYTES);
+        const struct device_op *asked = NULL;
+        unsigned n_ahead = 0, n_behind = 0;
+        const struct device *from;
+        struct wish wish;
+
+        config.extents_granule_bytes = ISLAND_BYTES;
+        scenario_device(s, &config);
+        scenario_device(s, &config);
+        make_islands(&s->devices[0]);
+        scenario_start(s);
+        scenario_client(s, "user", 4096);
+        wish = case_copy(0, 0, 1);
+        wish.options.no_extents = false;
+        wish.expect_completed = true;
+        scenario_submit(s, &wish);
+        scenario_run(s, scenario_all_ended, "a copy of islands");
+        if (s->world.failed)
+                return s;
+        from = &s->devices[0];
+        for (unsigned i = 0; i < from->n_ops; i++) {
+                const struct device_op *op = from->ops[i];
+
+                if (op->op != IO_EXTENTS)
+                        continue;
+                if (asked) {
+                        n_ahead += n_reads(from, asked->offset_bytes, op->offset_bytes, op->sent_moment);
+                        n_behind += n_reads(from, asked->offset_bytes, op->offset_bytes, 0);
+                }
+                asked = op;
+        }
+        case_expect(s, n_behind > 0 && n_ahead >= n_behind / 2);
         scenario_end(s);
         return s;
 }

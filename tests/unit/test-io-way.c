@@ -190,10 +190,6 @@ static void a_device_is_written_past_its_cache_by_sectors(void **state)
         lane_init(&lane, which_of(state));
         backing = make_file(&lane, "backing", MIB, content);
         assert_int_equal(loop_attach(backing, &(struct loop_options){.block_bytes = 512}, &loop), 0);
-        endpoint = lane_open(&lane, loop.path, IO_ACCESS_READ, 0);
-        assert_false(is_direct(endpoint));
-        lane_close(&lane, endpoint);
-
         endpoint = lane_open(&lane, loop.path, IO_ACCESS_WRITE, 0);
         fill_random(content + 512, 65536, 4);
         assert_int_equal(lane_io(&lane, endpoint, IO_WRITE, 0, 512, 65536, content + 512), 0);
@@ -209,6 +205,38 @@ static void a_device_is_written_past_its_cache_by_sectors(void **state)
         lane_done(&lane);
 }
 
+static void a_device_is_read_past_its_cache_from_the_first_large_read_on(void **state)
+{
+        struct loop_device loop;
+        struct endpoint *endpoint;
+        const char *backing;
+        struct lane lane;
+
+        if (geteuid() != 0)
+                skip();
+        lane_init(&lane, which_of(state));
+        backing = make_file(&lane, "backing", MIB, content);
+        assert_int_equal(loop_attach(backing, &(struct loop_options){.block_bytes = 512}, &loop), 0);
+        endpoint = lane_open(&lane, loop.path, IO_ACCESS_READ, 0);
+        assert_int_equal(lane_io(&lane, endpoint, IO_READ, 0, 512, 4096, back), 0);
+        assert_memory_equal(back, content + 512, 4096);
+        assert_false(is_direct(endpoint));
+        for (size_t bytes = FILE_WAY_LARGE_BYTES; bytes > 0; bytes = bytes == 512 ? 0 : 512) {
+                assert_int_equal(lane_io(&lane, endpoint, IO_READ, 0, 65536, bytes, back), 0);
+                assert_memory_equal(back, content + 65536, bytes);
+                assert_true(is_direct(endpoint));
+        }
+        /* Memory that no device takes as it stands. */
+        assert_int_equal(lane_io(&lane, endpoint, IO_READ, 0, 512, 512, back + 1), 0);
+        assert_memory_equal(back + 1, content + 512, 512);
+        assert_int_equal(lane_io(&lane, endpoint, IO_READ, 0, 0, MIB, back), 0);
+        assert_memory_equal(back, content, MIB);
+        assert_false(is_direct(endpoint)); /* once is enough */
+        lane_close(&lane, endpoint);
+        loop_detach(&loop);
+        lane_done(&lane);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -217,6 +245,7 @@ int main(void)
             BOTH(an_odd_range_goes_through_the_cache),
             BOTH(a_source_is_read_through_the_cache),
             BOTH(a_device_is_written_past_its_cache_by_sectors),
+            BOTH(a_device_is_read_past_its_cache_from_the_first_large_read_on),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

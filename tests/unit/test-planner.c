@@ -172,19 +172,60 @@ static void test_data_grows_and_zero_shrinks_to_granules(void **state)
         planner_done(&planner);
 }
 
-static void test_the_limit_of_a_request_is_kept(void **state)
+static void test_where_little_is_told_more_is_asked_for_up_to_the_limit(void **state)
 {
         struct source source = {NULL, 5 * GIB, GIB, 128, false, 0};
         struct planner planner;
         uint64_t length_bytes;
 
         begin(&planner, source.length_bytes);
-        expect_range(&planner, &source, 0, PLANNER_ZERO, 2 * GIB);
-        expect_range(&planner, &source, 2 * GIB, PLANNER_ZERO, 2 * GIB);
-        expect_range(&planner, &source, 4 * GIB, PLANNER_ZERO, GIB);
-        assert_int_equal(source.n_asked, 3);
-        assert_int_equal(range_at(&planner, &source, 4 * GIB, MIB, &length_bytes), PLANNER_ZERO);
+        expect_range(&planner, &source, 0, PLANNER_ZERO, 64 * MIB);
+        expect_range(&planner, &source, 64 * MIB, PLANNER_ZERO, 512 * MIB);
+        expect_range(&planner, &source, 576 * MIB, PLANNER_ZERO, 2 * GIB);
+        expect_range(&planner, &source, 576 * MIB + 2 * GIB, PLANNER_ZERO, 2 * GIB);
+        expect_range(&planner, &source, 576 * MIB + 4 * GIB, PLANNER_ZERO, GIB - 576 * MIB);
+        assert_int_equal(source.n_asked, 5);
+        assert_int_equal(range_at(&planner, &source, 4 * GIB + 576 * MIB, MIB, &length_bytes), PLANNER_ZERO);
         assert_int_equal(length_bytes, MIB);
+        planner_done(&planner);
+}
+
+/* The server looks through all that it is asked about. */
+static void test_where_much_is_told_no_more_is_asked_for_than_is_of_use(void **state)
+{
+        static bool zero[2048];
+        struct source source = {zero, 2048 * 128 * KIB, 128 * KIB, IO_EXTENTS_PER_REQ, false, 0};
+        struct planner planner;
+        struct io_req req = {0};
+
+        for (unsigned i = 0; i < 2048; i++)
+                zero[i] = i % 2 == 1;
+        begin(&planner, source.length_bytes);
+        expect_range(&planner, &source, 0, PLANNER_DATA, 128 * KIB);
+        planner_prepare(&planner, 16 * MIB, &req);
+        assert_int_equal(req.length_bytes, 2 * IO_EXTENTS_PER_REQ * 128 * KIB);
+        planner_done(&planner);
+}
+
+static void test_what_comes_next_may_be_asked_for_ahead(void **state)
+{
+        static const bool zero[] = {false, true, false, true};
+        struct source source = {zero, 4 * MIB, MIB, 2, false, 0};
+        struct planner planner;
+        uint64_t ahead_bytes = 1;
+
+        assert_int_equal(planner_init(&planner, MIB, PLANNER_DATA, false, GRANULE), 0);
+        assert_false(planner_ahead(&planner, &ahead_bytes)); /* without extents there is nothing to ask */
+        planner_done(&planner);
+
+        begin(&planner, source.length_bytes);
+        assert_false(planner_ahead(&planner, &ahead_bytes)); /* first where it begins */
+        assert_int_equal(ahead_bytes, 1);
+        expect_range(&planner, &source, 0, PLANNER_DATA, MIB);
+        assert_true(planner_ahead(&planner, &ahead_bytes));
+        assert_int_equal(ahead_bytes, 2 * MIB);
+        expect_range(&planner, &source, 2 * MIB, PLANNER_DATA, MIB);
+        assert_false(planner_ahead(&planner, &ahead_bytes)); /* all is known */
         planner_done(&planner);
 }
 
@@ -408,7 +449,9 @@ int main(void)
             cmocka_unit_test(test_equal_neighbours_are_told_as_one),
             cmocka_unit_test(test_short_zero_runs_are_data),
             cmocka_unit_test(test_data_grows_and_zero_shrinks_to_granules),
-            cmocka_unit_test(test_the_limit_of_a_request_is_kept),
+            cmocka_unit_test(test_where_little_is_told_more_is_asked_for_up_to_the_limit),
+            cmocka_unit_test(test_where_much_is_told_no_more_is_asked_for_than_is_of_use),
+            cmocka_unit_test(test_what_comes_next_may_be_asked_for_ahead),
             cmocka_unit_test(test_going_back_costs_a_fetch),
             cmocka_unit_test(test_a_zero_run_cut_by_the_answer_is_asked_about_again),
             cmocka_unit_test(test_a_server_that_tells_little_is_not_asked_for_ever),
