@@ -1,16 +1,22 @@
 /* The production actor: see actor_uv.h.
  *
- * A wake-up through libuv costs a system call on either side, so there is one per batch, not per message: a
+ * A wake-up costs a system call on either side, so there is one per batch, not per message: a
  * sender wakes the loop only if it is not awake already, and the loop, once awake, goes on to the next batch
  * until the mailbox is empty or its turn is over. What an actor posts to itself costs none at all: an idle
  * handle has it delivered before the loop sleeps (of the 18,700 system calls for a dense copy of 512 MiB
- * those were 2,300). */
+ * those were 2,300), and no lock is taken for it.
+ *
+ * It is an eventfd of our own, not a uv_async_t: the loop that such a one has woken spins until its sender is
+ * back from the system call, which on a busy machine is when that one runs again (with 4 KiB jobs 7 % of the
+ * control thread's time). */
 #include "base/actor_uv.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/list.h"
 
@@ -50,42 +56,57 @@ static uint64_t next_random(struct kc_actor *actor)
 
 static void on_idle(uv_idle_t *idle);
 
+static void wake(struct kc_actor_uv *actor)
+{
+        int r;
+
+        do {
+                r = eventfd_write(actor->wake_fd, 1);
+        } while (r < 0 && errno == EINTR);
+        assert(r == 0); /* it counts a few at most: there is room */
+        (void)r;
+}
+
 static void post(struct kc_actor *to, struct kc_msg *msg)
 {
         struct kc_actor_uv *actor = actor_uv(to);
-        bool awake, own;
+        bool awake;
 
         assert(msg->on_message != NULL);
         msg->next = NULL;
+        if (atomic_load_explicit(&actor->thread, memory_order_relaxed) == pthread_self()) {
+                *actor->own_tail = msg;
+                actor->own_tail = &msg->next;
+                if (!actor->delivering && actor->on_closed == NULL)
+                        uv_idle_start(&actor->idle, on_idle);
+                return;
+        }
         pthread_mutex_lock(&actor->lock);
         *actor->mail_tail = msg;
         actor->mail_tail = &msg->next;
         awake = actor->awake;
         actor->awake = true;
-        own = actor->thread_known && pthread_equal(actor->thread, pthread_self());
         pthread_mutex_unlock(&actor->lock);
-        if (awake)
-                return;
-        if (own)
-                uv_idle_start(&actor->idle, on_idle);
-        else
-                uv_async_send(&actor->async);
+        if (!awake)
+                wake(actor);
 }
 
-/* The whole mailbox, or NULL. With `may_sleep` an empty one means that the next sender has to wake us. */
+/* The whole mailbox, what it has posted to itself last; or NULL. With `may_sleep` an empty one means that the
+ * next sender has to wake us. */
 static struct kc_msg *take_mail(struct kc_actor_uv *actor, bool may_sleep)
 {
         struct kc_msg *mail;
 
         pthread_mutex_lock(&actor->lock);
+        *actor->mail_tail = actor->own_head;
         mail = actor->mail_head;
         actor->mail_head = NULL;
         actor->mail_tail = &actor->mail_head;
-        if (mail == NULL && may_sleep)
-                actor->awake = false;
-        actor->thread = pthread_self();
-        actor->thread_known = true;
+        if (may_sleep)
+                actor->awake = mail != NULL;
         pthread_mutex_unlock(&actor->lock);
+        actor->own_head = NULL;
+        actor->own_tail = &actor->own_head;
         return mail;
 }
 
@@ -102,22 +123,28 @@ static void deliver(struct kc_actor_uv *actor, struct kc_msg *mail)
 /* Returns whether there may be more. */
 static bool deliver_batches(struct kc_actor_uv *actor)
 {
-        for (unsigned i = 0; i < BATCHES_PER_TURN; i++) {
+        bool more = true;
+
+        atomic_store_explicit(&actor->thread, pthread_self(), memory_order_relaxed);
+        actor->delivering = true;
+        for (unsigned i = 0; i < BATCHES_PER_TURN && more; i++) {
                 struct kc_msg *mail = take_mail(actor, true);
 
-                if (mail == NULL)
-                        return false;
                 deliver(actor, mail);
-                if (actor->on_closed != NULL)
-                        return false; /* closed in this batch: the rest is delivered before on_closed */
+                /* closed in this batch: the rest is delivered before on_closed */
+                more = mail != NULL && actor->on_closed == NULL;
         }
-        return true;
+        actor->delivering = false;
+        return more;
 }
 
-static void on_async(uv_async_t *async)
+static void on_woken(uv_poll_t *poll, int status, int events)
 {
-        struct kc_actor_uv *actor = kc_container_of(async, struct kc_actor_uv, async);
+        struct kc_actor_uv *actor = kc_container_of(poll, struct kc_actor_uv, poll);
+        eventfd_t ignored;
 
+        /* Before the mailbox is looked at: the next wake-up is sent when that was found empty. */
+        (void)eventfd_read(actor->wake_fd, &ignored);
         if (deliver_batches(actor))
                 uv_idle_start(&actor->idle, on_idle);
 }
@@ -196,15 +223,23 @@ int kc_actor_uv_init(struct kc_actor_uv *actor, uv_loop_t *loop, unsigned index)
         actor->actor.index = index;
         actor->loop = loop;
         actor->mail_tail = &actor->mail_head;
+        actor->own_tail = &actor->own_head;
         r = seed(actor);
         if (r < 0)
                 return r;
         r = -pthread_mutex_init(&actor->lock, NULL);
         if (r < 0)
                 return r;
-        r = uv_async_init(loop, &actor->async, on_async);
-        if (r < 0)
+        actor->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (actor->wake_fd < 0) {
+                r = -errno;
                 goto err_after_lock;
+        }
+        r = uv_poll_init(loop, &actor->poll, actor->wake_fd);
+        if (r < 0)
+                goto err_after_wake_fd;
+        r = uv_poll_start(&actor->poll, UV_READABLE, on_woken);
+        assert(r == 0); /* it cannot fail on a handle that is not closing */
         r = uv_timer_init(loop, &actor->timer);
         assert(r == 0); /* takes nothing that could be refused */
         r = uv_idle_init(loop, &actor->idle);
@@ -212,6 +247,8 @@ int kc_actor_uv_init(struct kc_actor_uv *actor, uv_loop_t *loop, unsigned index)
         actor->handles_open = 3;
         return 0;
 
+err_after_wake_fd:
+        close(actor->wake_fd);
 err_after_lock:
         pthread_mutex_destroy(&actor->lock);
         return r;
@@ -227,6 +264,7 @@ static void on_handle_closed(uv_handle_t *handle)
         while ((mail = take_mail(actor, false)) != NULL)
                 deliver(actor, mail);
         assert(kc_timer_next_ns(&actor->actor.timers) == UINT64_MAX);
+        close(actor->wake_fd);
         pthread_mutex_destroy(&actor->lock);
         actor->on_closed(actor);
 }
@@ -239,8 +277,8 @@ void kc_actor_uv_close(struct kc_actor_uv *actor, void (*on_closed)(struct kc_ac
         pthread_mutex_lock(&actor->lock);
         actor->awake = true; /* nobody wakes a handle that is closing */
         pthread_mutex_unlock(&actor->lock);
-        actor->async.data = actor->timer.data = actor->idle.data = actor;
-        uv_close((uv_handle_t *)&actor->async, on_handle_closed);
+        actor->poll.data = actor->timer.data = actor->idle.data = actor;
+        uv_close((uv_handle_t *)&actor->poll, on_handle_closed);
         uv_close((uv_handle_t *)&actor->timer, on_handle_closed);
         uv_close((uv_handle_t *)&actor->idle, on_handle_closed);
 }

@@ -1,14 +1,16 @@
 /* The production actor: a libuv loop with a mailbox and a timer heap.
  *
- * Owns: the mailbox (a mutex-guarded list, a uv_async_t and a uv_idle_t) and one uv_timer_t for the earliest
- * deadline. Borrows: the loop, which must outlive it and is run by the caller on the actor's thread. Thread:
- * init, close and everything but ops->post belong to the loop's thread. Close: kc_actor_uv_close, then run
- * the loop until on_closed. What is in the mailbox is delivered before on_closed, and what these messages
- * post to their own actor too; anything later is a programmer error (the wiring stops all senders first). */
+ * Owns: the mailbox (a mutex-guarded list, an eventfd with its uv_poll_t, and a uv_idle_t) and one uv_timer_t
+ * for the earliest deadline. Borrows: the loop, which must outlive it and is run by the caller on the actor's
+ * thread. Thread: init, close and everything but ops->post belong to the loop's thread. Close:
+ * kc_actor_uv_close, then run the loop until on_closed. What is in the mailbox is delivered before on_closed,
+ * and what these messages post to their own actor too; anything later is a programmer error (the wiring stops
+ * all senders first). */
 #ifndef KC_ACTOR_UV_H
 #define KC_ACTOR_UV_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <uv.h>
 
 #include "base/actor.h"
@@ -16,14 +18,16 @@
 struct kc_actor_uv {
         struct kc_actor actor; /* first: the ops cast */
         uv_loop_t *loop;
-        uv_async_t async;
+        int wake_fd; /* an eventfd */
+        uv_poll_t poll;
         uv_timer_t timer;
         uv_idle_t idle;       /* started: there is mail, and nobody sent a wake-up for it */
-        pthread_mutex_t lock; /* guards the five below, nothing else */
+        pthread_mutex_t lock; /* guards the three below, nothing else */
         struct kc_msg *mail_head, **mail_tail;
-        bool awake; /* a wake-up is on its way or being served: senders need not send one */
-        bool thread_known;
-        pthread_t thread;    /* that delivers; the loop's */
+        bool awake;                /* a wake-up is on its way or being served: senders need not send one */
+        _Atomic(pthread_t) thread; /* that delivers; the loop's. 0: not known yet */
+        struct kc_msg *own_head, **own_tail; /* what it has posted to itself: its thread's alone */
+        bool delivering;
         bool running_timers; /* libuv's timer is set once, afterwards */
         uint64_t random_state[2];
         unsigned handles_open;

@@ -9,8 +9,8 @@
 
 static struct kc_idmap_node **bucket_of(struct kc_idmap_node **buckets, size_t n_buckets, uint64_t id)
 {
-        /* ids are consecutive; the multiplication spreads those of many sessions */
-        return &buckets[(size_t)((id * 0x9e3779b97f4a7c15ull) >> 32) & (n_buckets - 1)];
+        /* ids are consecutive: so are the buckets of what comes and goes together, and few share one */
+        return &buckets[(size_t)id & (n_buckets - 1)];
 }
 
 int kc_idmap_init(struct kc_idmap *map)
@@ -85,6 +85,6 @@ void kc_idmap_del(struct kc_idmap *map, struct kc_idmap_node *node)
         }
         *at = node->next;
         map->n--;
-        if (map->n_buckets > BUCKETS_MIN && map->n < map->n_buckets / 4)
+        if (map->n_buckets > BUCKETS_MIN && map->n < map->n_buckets / 8)
                 resize(map, map->n_buckets / 2);
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "copy/run.h"
 
 /* Zero runs shorter than this are cheaper as data. */
@@ -30,7 +31,7 @@ bool chunk_needs_pages(const struct chunk *chunk)
 struct chunk *chunk_new(struct leg *leg, struct span *span, uint64_t length_bytes, uint64_t mask)
 {
         unsigned n = (unsigned)__builtin_popcountll(mask);
-        struct chunk *chunk = calloc(1, sizeof *chunk + n * sizeof *chunk->writes);
+        struct chunk *chunk = kc_zalloc(sizeof *chunk + n * sizeof *chunk->writes);
         struct report *report = report_new(n);
 
         if (!chunk || !report) {

@@ -5,11 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "copy/run.h"
 
 struct report *report_new(unsigned n_writes)
 {
-        return calloc(1, sizeof(struct report) + n_writes * sizeof(struct report_write));
+        return kc_zalloc(sizeof(struct report) + n_writes * sizeof(struct report_write));
 }
 
 static bool something_unanswered(const struct chunk *chunk)

@@ -118,6 +118,30 @@ void client_on_share_closed(struct kc_actor *actor, struct kc_msg *msg)
 
 /* ---- opening and closing */
 
+static struct owner *owner_new(const char *identity)
+{
+        size_t bytes = strlen(identity) + 1;
+        struct owner *owner = malloc(sizeof *owner + bytes);
+
+        if (!owner)
+                return NULL;
+        owner->n_users = 1;
+        memcpy(owner->identity, identity, bytes);
+        return owner;
+}
+
+struct owner *owner_ref(struct owner *owner)
+{
+        owner->n_users++;
+        return owner;
+}
+
+void owner_unref(struct owner *owner)
+{
+        if (owner && --owner->n_users == 0)
+                free(owner);
+}
+
 /* Enough for a minimum block of the largest kind, and some chunks of others. */
 #define RESERVATION_LOW_PAGES 64u
 
@@ -146,9 +170,9 @@ int engine_client_open(struct engine *engine, const char *identity, uint32_t pag
         client = calloc(1, sizeof *client + engine->n_lanes * sizeof *client->shares);
         if (!client)
                 return kc_error_set(err, -ENOMEM, KC_CLASS_INTERNAL, "pages: out of memory");
-        client->identity = strdup(identity);
-        if (!client->identity || bank_init(&client->bank, pages) < 0) {
-                free(client->identity);
+        client->owner = owner_new(identity);
+        if (!client->owner || bank_init(&client->bank, pages) < 0) {
+                owner_unref(client->owner);
                 free(client);
                 return kc_error_set(err, -ENOMEM, KC_CLASS_INTERNAL, "pages: out of memory");
         }
@@ -183,7 +207,7 @@ static void free_client(struct engine_client *client)
         engine->n_clients--;
         kc_list_del(&client->node);
         bank_done(&client->bank);
-        free(client->identity);
+        owner_unref(client->owner);
         free(client);
         engine_check_closed(engine);
 }

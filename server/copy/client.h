@@ -16,10 +16,16 @@ struct handle {
         bool write;
 };
 
+/* Whose a job is. Shared by a client and its jobs, also those that the history keeps when it has gone. */
+struct owner {
+        unsigned n_users;
+        char identity[];
+};
+
 struct engine_client {
         struct kc_list node;
         struct engine *engine;
-        char *identity;
+        struct owner *owner;
         unsigned lane; /* where the devices of its handles live: a copy between two of them crosses none */
         struct bank bank;
         struct kc_list wants;                           /* shares that wait for a slab */
@@ -39,6 +45,8 @@ struct engine_client {
         struct share shares[]; /* by lane */
 };
 
+struct owner *owner_ref(struct owner *owner);
+void owner_unref(struct owner *owner); /* takes NULL */
 /* Start jobs that may run, as far as there are slots. */
 void client_start_jobs(struct engine_client *client);
 /* Something of it ended: perhaps it has no more. */

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "copy/client.h"
 #include "copy/device.h"
+#include "copy/history.h"
 #include "copy/job.h"
 
 #define NS_PER_S 1000000000ull
@@ -32,8 +33,6 @@ void engine_config_defaults(struct engine_config *config)
         };
 }
 
-static void on_history_timer(struct kc_timer *timer);
-
 int engine_new(const struct engine_config *config, struct engine **ret_engine)
 {
         struct engine *engine = calloc(1, sizeof *engine);
@@ -53,7 +52,7 @@ int engine_new(const struct engine_config *config, struct engine **ret_engine)
         kc_list_init(&engine->jobs);
         kc_list_init(&engine->history);
         kc_list_init(&engine->running);
-        kc_timer_init(&engine->history_timer, on_history_timer);
+        history_init(engine);
         engine->lanes = calloc(config->n_lanes, sizeof *engine->lanes);
         engine->locks = locks_new();
         if (!engine->lanes || !engine->locks || kc_idmap_init(&engine->by_id) < 0)
@@ -141,38 +140,6 @@ void engine_try_helpers(struct engine *engine)
                 job_try_helpers(kc_list_entry(pos, struct job, running_node));
 }
 
-/* ---- history: terminal events can be asked for, for an hour */
-
-void engine_prune_history(struct engine *engine)
-{
-        const struct engine_config *config = &engine->config;
-        uint64_t now_ns = kc_actor_now_ns(engine->control), next_ns = 0;
-
-        kc_list_for_each_safe (pos, &engine->history) {
-                struct job *job = kc_list_entry(pos, struct job, history_node);
-                bool excess = engine->n_history > config->history_max_jobs ||
-                              engine->history_bytes > config->history_max_bytes;
-
-                if (!excess && now_ns < job->terminal_ns + config->history_ns) {
-                        next_ns = job->terminal_ns + config->history_ns;
-                        break;
-                }
-                if (job->client || job->msg_posted) /* looked at again when it has drained, or been told */
-                        continue;
-                engine->n_history--;
-                engine->history_bytes -= job_history_bytes(job);
-                kc_idmap_del(&engine->by_id, &job->by_id);
-                job_free(job);
-        }
-        if (next_ns > 0 && !engine->closing && !engine->history_timer.armed)
-                kc_actor_timer_start(engine->control, &engine->history_timer, next_ns);
-}
-
-static void on_history_timer(struct kc_timer *timer)
-{
-        engine_prune_history(kc_container_of(timer, struct engine, history_timer));
-}
-
 /* ---- jobs as seen from outside */
 
 int engine_submit(struct engine_client *client, struct copy_spec *spec, struct engine_submission *submission)
@@ -194,20 +161,23 @@ static void view(const struct job *job, struct engine_job_view *ret_view)
 {
         static char reason[256]; /* borrowed until the next call, as the header says */
         bool terminal = kc_sm_state(&job->sm) >= JOB_COMPLETED;
-        uint64_t now_ns = kc_actor_now_ns(job->engine->control);
+        const struct job_result *result = history_result(job);
 
         *ret_view = (struct engine_job_view){
             .job_id = job->id,
             .state = (enum job_state)kc_sm_state(&job->sm),
             .draining = terminal && job->run != NULL,
             .reason = job->client ? job_reason(job, reason, sizeof reason) : "",
-            .owner = job->owner,
+            .owner = job->owner->identity,
             .spec = job->spec,
             .length_bytes = job->length_bytes,
-            .elapsed_ns = terminal ? job->result->elapsed_ns : now_ns - job->accepted_ns,
+            .elapsed_ns =
+                terminal ? result->elapsed_ns : kc_actor_now_ns(job->engine->control) - job->accepted_ns,
             /* from the run's end on the result, also while devices are still let go of */
-            .destinations = job->result ? job->result->destinations : job->view,
-            .result = terminal ? job->result : NULL,
+            .destinations = result     ? result->destinations
+                            : job->run ? job->run->view
+                                       : NULL,
+            .result = terminal ? result : NULL,
         };
 }
 

@@ -49,8 +49,6 @@ void engine_try_helpers(struct engine *engine);
 void engine_check_closed(struct engine *engine);
 /* The home of the next device: lanes in turn. */
 unsigned engine_pick_lane(struct engine *engine);
-/* Let terminal jobs go that are old or too many. */
-void engine_prune_history(struct engine *engine);
 /* What a region's or handle's name stands for: itself, or the device of a named endpoint; NULL with `err`
  * set. */
 const char *engine_resolve_name(const struct engine *engine, const char *name, struct kc_error *err);

@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
+#include "copy/history.h"
+
 static const struct kc_sm_state states[] = {
     [JOB_WAITING] = {"waiting",
         KC_SM_TO(JOB_RUNNING) | KC_SM_TO(JOB_COMPLETED) | KC_SM_TO(JOB_FAILED) | KC_SM_TO(JOB_CANCELLED),
@@ -37,10 +40,10 @@ void job_free(struct job *job)
         kc_list_del(&job->node);
         kc_list_del(&job->client_node);
         kc_list_del(&job->history_node);
-        free(job->view);
         free(job->stall);
         free(job->result);
-        free(job->owner);
+        free(job->brief);
+        owner_unref(job->owner);
         job_free_ends(job);
         free(job->spec);
         free(job);
@@ -219,20 +222,17 @@ static void queue(struct job *job)
         client_start_jobs(job->client);
 }
 
-static int keep_record(struct job *job)
+static void keep_record(struct job *job)
 {
         struct engine *engine = job->engine;
 
-        job->owner = strdup(job->client->identity);
-        if (!job->owner)
-                return -ENOMEM;
+        job->owner = owner_ref(job->client->owner);
         job->id = engine->next_job_id++;
         kc_idmap_add(&engine->by_id, &job->by_id, job->id);
         kc_list_push(&engine->jobs, &job->node);
         kc_sm_init(&job->sm, states, sizeof states / sizeof *states, JOB_WAITING, "job", job->id);
         job->accepted_ns = kc_actor_now_ns(engine->control);
         engine->n_waiting++;
-        return 0;
 }
 
 /* The length comes from the source, or from the first destination that is no null: where there is none. */
@@ -268,10 +268,7 @@ void job_accept(struct job *job, const struct job_plan *plan)
         for (unsigned i = 0; i < job->spec->n_to; i++)
                 job->ends[1 + i].region = plan->to[i];
         if (job->id == 0) {
-                if (keep_record(job) < 0) {
-                        job_refuse_with(job, "", -ENOMEM, KC_CLASS_INTERNAL, "the server is out of memory");
-                        return;
-                }
+                keep_record(job);
                 job->engine->n_resolving--;
                 job->submission = NULL;
                 submission->on_accepted(submission, job->id, job->length_bytes);
@@ -305,10 +302,10 @@ void job_restart(struct job *job)
 
 int job_submit(struct engine_client *client, struct copy_spec *spec, struct engine_submission *submission)
 {
-        struct job *job = calloc(1, sizeof *job);
+        struct job *job = kc_zalloc(sizeof *job);
 
         if (job)
-                job->ends = calloc(1 + spec->n_to, sizeof *job->ends);
+                job->ends = kc_zalloc((1 + spec->n_to) * sizeof *job->ends);
         if (!job || !job->ends) {
                 free(job);
                 free(spec);
@@ -340,7 +337,7 @@ static void on_cancel(struct kc_actor *actor, struct kc_msg *msg)
 
         job->msg_posted = false;
         if (kc_sm_state(&job->sm) >= JOB_COMPLETED) {
-                engine_prune_history(job->engine); /* it may have been kept for this message alone */
+                history_prune(job->engine); /* it may have been kept for this message alone */
                 return;
         }
         if (job->result)

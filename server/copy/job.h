@@ -41,17 +41,18 @@ struct job {
         struct kc_msg msg; /* on its way: on_submit, then at most one on_cancel */
         bool msg_posted;
         bool no_memory; /* it could not be started */
-        char *owner;
+        struct owner *owner;
 
         uint64_t length_bytes;
         uint32_t align_bytes, chunk_max_bytes;
         uint64_t accepted_ns, terminal_ns;
         struct job_locks *locks;   /* held or awaited; NULL: neither */
-        struct job_result *result; /* terminal */
+        struct job_result *result; /* terminal … */
+        struct job_brief *brief;   /* … and drained, without an error: instead (history.h) */
+        uint32_t history_bytes;    /* as counted in the engine's */
 
         struct run *run;
-        struct job_destination_result *view; /* as of the run's last snapshot */
-        char *stall;                         /* why it makes no progress, NULL: it does */
+        char *stall; /* why it makes no progress, NULL: it does */
         uint64_t progress_ns;
         bool helpers_wanted;
         uint64_t helpers; /* lanes that were asked to join */
@@ -99,8 +100,11 @@ const char *job_reason(const struct job *job, char *buf, size_t buf_bytes);
 void job_free(struct job *job);
 /* Its devices' part is over: what remains is for the history. */
 void job_free_ends(struct job *job);
-/* What it takes of the heap once it is terminal and drained. */
-size_t job_history_bytes(const struct job *job);
+/* What an allocation takes of the heap: glibc's header and rounding. */
+static inline size_t job_heap_bytes(size_t bytes)
+{
+        return (bytes + sizeof(size_t) + 15) / 16 * 16;
+}
 
 /* job_resolve.c: open or find its devices, validate; then one of the two below. */
 void job_resolve(struct job *job);

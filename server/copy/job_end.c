@@ -11,28 +11,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the terminal event */
+#include "copy/history.h"
 
-/* What an allocation takes of the heap: glibc's header and rounding. */
-static size_t heap_bytes(size_t bytes)
-{
-        return (bytes + sizeof(size_t) + 15) / 16 * 16;
-}
+/* ---- the terminal event */
 
 size_t engine_job_bytes(const struct copy_spec *spec)
 {
         size_t n_ends = 1 + spec->n_to;
 
-        return heap_bytes(sizeof(struct job)) + heap_bytes(spec->size_bytes) +
-               heap_bytes(n_ends * sizeof(struct job_ends));
-}
-
-size_t job_history_bytes(const struct job *job)
-{
-        return heap_bytes(sizeof *job) + heap_bytes(job->spec->size_bytes) +
-               heap_bytes(strlen(job->owner) + 1) +
-               heap_bytes(
-                   sizeof *job->result + job->result->n_destinations * sizeof job->result->destinations[0]);
+        return job_heap_bytes(sizeof(struct job)) + job_heap_bytes(spec->size_bytes) +
+               job_heap_bytes(n_ends * sizeof(struct job_ends));
 }
 
 static void emit_completion(struct job *job)
@@ -61,10 +49,11 @@ static void leave_client(struct job *job)
         job_release_locks(job);
         kc_list_del(&job->client_node);
         job_free_ends(job);
+        history_shorten(job);
         job->client = NULL;
         client_start_jobs(client);
         client_check_closed(client);
-        engine_prune_history(engine); /* it may have been kept for this alone */
+        history_prune(engine); /* it may have been kept for this alone */
 }
 
 static void complete(struct job *job)
@@ -79,9 +68,7 @@ static void complete(struct job *job)
         else
                 engine->n_running--;
         kc_sm_move(&job->sm, job->result->state);
-        kc_list_push(&engine->history, &job->history_node);
-        engine->n_history++;
-        engine->history_bytes += job_history_bytes(job);
+        history_add(job);
         emit_completion(job);
         client->n_jobs--;
         if (!job->run) {
@@ -89,7 +76,7 @@ static void complete(struct job *job)
         } else {
                 job_keep_adrift_locked(job); /* not before the terminal event, either */
                 client_check_closed(client);
-                engine_prune_history(engine);
+                history_prune(engine);
         }
 }
 
@@ -146,7 +133,7 @@ void job_end_unrun(struct job *job, enum job_state state, const struct kc_error 
 static bool destination_told(const struct job *job)
 {
         for (unsigned i = 0; i < job->spec->n_to; i++)
-                if (job->view[i].done)
+                if (job->run->view[i].done)
                         return true;
         return false;
 }
@@ -164,8 +151,6 @@ static void check_run_gone(struct job *job)
                 kc_sm_state(&job->sm) < JOB_COMPLETED && !destination_told(job);
         job->run = NULL;
         run_free(run);
-        free(job->view);
-        job->view = NULL;
         free(job->stall);
         job->stall = NULL;
         kc_list_del(&job->running_node);
@@ -282,7 +267,7 @@ static void emit_destinations_done(struct job *job, const struct run_snapshot *s
                     .destination = &snapshot->destinations[i],
                 };
 
-                if (snapshot->destinations[i].done && !job->view[i].done)
+                if (snapshot->destinations[i].done && !job->run->view[i].done)
                         engine_emit(job->engine, &event);
         }
 }
@@ -305,7 +290,7 @@ static void emit_progress(struct job *job, const struct run_snapshot *snapshot)
         };
 
         for (unsigned i = 0; i < job->spec->n_to; i++) {
-                const struct job_ledger *ledger = &job->view[i].ledger;
+                const struct job_ledger *ledger = &job->run->view[i].ledger;
 
                 done_bytes[i] = ledger->copied + ledger->zeroed + ledger->skipped;
         }
@@ -319,7 +304,7 @@ void job_on_run_snapshot(struct kc_actor *actor, struct kc_msg *msg)
         bool stalled = run->snapshot.reason[0] != '\0', was_stalled = job->stall != NULL;
 
         emit_destinations_done(job, &run->snapshot);
-        memcpy(job->view, run->snapshot.destinations, job->spec->n_to * sizeof *job->view);
+        memcpy(run->view, run->snapshot.destinations, job->spec->n_to * sizeof *run->view);
         free(job->stall);
         job->stall = stalled ? strdup(run->snapshot.reason) : NULL;
         if (stalled != was_stalled && kc_sm_state(&job->sm) == JOB_RUNNING)

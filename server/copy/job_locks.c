@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/alloc.h"
+
 struct job_locks {
         struct job *job;
         bool waiting; /* counted in the client's n_locking */
@@ -49,7 +51,7 @@ static void on_granted(struct lock_set *set)
 
 void job_lock(struct job *job)
 {
-        struct job_locks *locks = calloc(1, sizeof *locks + job_n_ends(job) * sizeof *locks->ranges);
+        struct job_locks *locks = kc_zalloc(sizeof *locks + job_n_ends(job) * sizeof *locks->ranges);
         struct lock_range *range;
 
         if (!locks) {

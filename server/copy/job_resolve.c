@@ -76,7 +76,7 @@ static void validate(struct job *job)
 {
         const struct endpoint_info *to[KC_DESTINATIONS_MAX], *from = NULL;
         struct engine_refusal refusal = {.error = {.code = 0}};
-        struct job_plan plan = {0};
+        struct job_plan plan; /* large: validate_plan fills in what there is */
 
         free(job->resolve);
         job->resolve = NULL;
@@ -198,28 +198,46 @@ static struct device *region_device(
         return device;
 }
 
+/* Wait for one of its devices. Most jobs need not wait for any, and have no waits. */
+static int wait_open(struct job *job, unsigned end)
+{
+        struct device_waiter *waiter;
+
+        if (!job->resolve) {
+                job->resolve = calloc(1, sizeof *job->resolve + job_n_ends(job) * sizeof *job->resolve->ends);
+                if (!job->resolve)
+                        return -ENOMEM;
+                job->resolve->job = job;
+                job->resolve->n_waiting = 1; /* job_resolve */
+        }
+        waiter = &job->resolve->ends[end].waiter;
+        kc_list_init(&waiter->node);
+        waiter->on_device = on_device;
+        job->resolve->ends[end].resolve = job->resolve;
+        job->resolve->n_waiting++;
+        device_wait_open(job->ends[end].device, waiter);
+        return 0;
+}
+
+static void stop_waiting(struct job *job)
+{
+        for (unsigned i = 0; job->resolve && i < job_n_ends(job); i++)
+                if (job->resolve->ends[i].resolve)
+                        device_unwait(&job->resolve->ends[i].waiter);
+        free(job->resolve);
+        job->resolve = NULL;
+}
+
 void job_resolve(struct job *job)
 {
         unsigned n = job_n_ends(job), lane = engine_pick_lane(job->engine);
         struct engine_refusal refusal = {.error = {.code = 0}};
 
-        job->resolve = calloc(1, sizeof *job->resolve + n * sizeof *job->resolve->ends);
-        if (!job->resolve) {
-                job_refuse_with(job, "", -ENOMEM, KC_CLASS_INTERNAL, "the server is out of memory");
-                return;
-        }
-        job->resolve->job = job;
-        job->resolve->n_waiting = 1; /* this function */
         for (unsigned i = job->spec->operation == COPY_OPERATION_ZERO ? 1 : 0; i < n; i++) {
-                struct resolve_end *end = &job->resolve->ends[i];
                 struct device *device = region_device(job, i, lane, &refusal);
 
                 if (!device) {
-                        for (unsigned k = 0; k < i; k++)
-                                if (job->resolve->ends[k].resolve)
-                                        device_unwait(&job->resolve->ends[k].waiter);
-                        free(job->resolve);
-                        job->resolve = NULL;
+                        stop_waiting(job);
                         if (i == 0)
                                 snprintf(refusal.field, sizeof refusal.field, "from.%s",
                                     region_of(job, i)->device ? "name" : "handle");
@@ -231,14 +249,11 @@ void job_resolve(struct job *job)
                 }
                 job->ends[i].device = device;
                 lane = device->home; /* what is opened for this job goes where the rest of it is */
-                kc_list_init(&end->waiter.node);
-                if (device_opened(device))
-                        continue;
-                end->resolve = job->resolve;
-                end->waiter.on_device = on_device;
-                job->resolve->n_waiting++;
-                device_wait_open(device, &end->waiter);
+                if (!device_opened(device) && wait_open(job, i) < 0) {
+                        job_refuse_with(job, "", -ENOMEM, KC_CLASS_INTERNAL, "the server is out of memory");
+                        return;
+                }
         }
-        if (--job->resolve->n_waiting == 0)
+        if (!job->resolve || --job->resolve->n_waiting == 0)
                 validate(job);
 }

@@ -61,7 +61,7 @@ static void fill_leg(struct job *job, struct leg *leg, unsigned lane)
                 leg->endpoints[i].home_port = &device->ports[device->home];
                 leg->endpoints[i].port_endpoint = port->endpoint;
                 leg->endpoints[i].port_info = &device->info;
-                leg->endpoints[i].flow = &job->run->legs[port->lane->index].endpoints[i].own_flow;
+                leg->endpoints[i].flow = &run_leg(job->run, port->lane->index)->endpoints[i].own_flow;
         }
 }
 
@@ -79,7 +79,7 @@ static void fill_run(struct job *job, struct run *run, unsigned lane)
         run->cancel_grace_ns = config->cancel_grace_ns;
         run->progress_interval_ns =
             options->progress_interval_ns ? options->progress_interval_ns : ENGINE_SNAPSHOT_NS;
-        run->wants_helpers = wants_helpers(job);
+        run->wants_helpers = run->n_legs > 1;
         run->facts.zero_job = job->spec->operation == COPY_OPERATION_ZERO;
         run->facts.length_bytes = job->length_bytes;
         run->facts.from_start_bytes = job->ends[0].region.start_bytes;
@@ -90,7 +90,7 @@ static void fill_run(struct job *job, struct run *run, unsigned lane)
         run->facts.unmap = options->unmap;
         run->facts.detect_zeroes = !options->no_detect_zeroes && !run->facts.zero_job;
         run->facts.zero_mask = options->zero_destinations;
-        run->facts.identity = job->client->identity;
+        run->facts.identity = job->client->owner->identity;
         run->facts.priority = options->priority;
         for (unsigned i = 0; i < job->spec->n_to; i++) {
                 struct job_region *region = &run->to_regions[i];
@@ -103,31 +103,30 @@ static void fill_run(struct job *job, struct run *run, unsigned lane)
                         region->resize_bytes = region->start_bytes + job->length_bytes;
                 }
         }
-        for (unsigned i = 0; i < engine->n_lanes; i++) {
+        for (unsigned i = 0; i < run->n_legs; i++) {
+                unsigned leg_lane = run->n_legs > 1 ? i : lane;
                 struct leg_endpoint *endpoints = run->legs[i].endpoints;
 
-                leg_init(&run->legs[i], run, engine->lanes[i], &job->client->shares[i], endpoints);
+                leg_init(
+                    &run->legs[i], run, engine->lanes[leg_lane], &job->client->shares[leg_lane], endpoints);
                 for (unsigned j = 0; j < job_n_ends(job); j++)
                         gate_flow_init(&endpoints[j].own_flow, run->facts.identity, run->facts.priority);
         }
-        run->leg = &run->legs[lane];
+        run->leg = run_leg(run, lane);
         fill_leg(job, run->leg, lane);
 }
 
 void job_start(struct job *job)
 {
-        struct run *run = run_new(job->spec->n_to, job->engine->n_lanes, job->spec);
+        struct run *run = run_new(job->spec->n_to, wants_helpers(job) ? job->engine->n_lanes : 1, job->spec);
 
-        free(job->view);
-        job->view = calloc(job->spec->n_to, sizeof *job->view);
-        if (!run || !job->view) {
-                run_free(run);
+        if (!run) {
                 job->no_memory = true;
                 job_cancel(job);
                 return;
         }
         for (unsigned i = 0; i < job->spec->n_to; i++)
-                job->view[i].ledger.untouched = job->length_bytes;
+                run->view[i].ledger.untouched = job->length_bytes;
         job->run = run;
         fill_run(job, run, home_lane(job));
         kc_sm_move(&job->sm, JOB_RUNNING);
@@ -181,7 +180,7 @@ void job_try_helpers(struct job *job)
         if (!job->helpers_wanted || job->run_done || job->cancel_posted)
                 return;
         for (unsigned lane = 0; lane < job->engine->n_lanes; lane++) {
-                struct leg *leg = &job->run->legs[lane];
+                struct leg *leg = run_leg(job->run, lane);
 
                 if (leg == job->run->leg || job->helpers >> lane & 1 || !has_all_ports(job, lane))
                         continue;

@@ -7,9 +7,15 @@
 /* A search that has found something stops here: which blocker it is only matters for speed. */
 #define SEARCH_STEPS_MAX 128u
 
+/* Ranges of one device mostly borrow the very same key. */
+static int compare_keys(const struct lock_range *a, const struct lock_range *b)
+{
+        return a->key == b->key ? 0 : strcmp(a->key, b->key);
+}
+
 static bool goes_before(const struct lock_range *a, const struct lock_range *b)
 {
-        int c = strcmp(a->key, b->key);
+        int c = compare_keys(a, b);
 
         if (c != 0)
                 return c < 0;
@@ -115,7 +121,7 @@ static void tree_search(struct lock_range *node, struct lock_search *search)
             (node->max_order <= search->found->set->order || search->steps >= SEARCH_STEPS_MAX))
                 return;
         search->steps++;
-        c = strcmp(range->key, node->key);
+        c = compare_keys(range, node);
         if (c == 0 && node->start_bytes < range->end_bytes && node->end_bytes > range->start_bytes &&
             node->set->order < search->before_order &&
             (search->found == NULL || node->set->order > search->found->set->order))

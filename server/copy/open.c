@@ -109,6 +109,8 @@ static void on_open_msg(struct kc_actor *actor, struct kc_msg *msg)
                 refuse_with(opening, -ENOMEM, KC_CLASS_INTERNAL, "the server is out of memory");
                 return;
         }
+        if (kc_list_empty(&opening->client->handles)) /* the others go where the first one is already */
+                opening->client->lane = opening->device->home;
         if (device_opened(opening->device)) {
                 opened(opening);
                 return;

@@ -121,7 +121,7 @@ struct run {
         bool wants_helpers;
 
         struct kc_sm sm;
-        unsigned n_legs; /* = lanes */
+        unsigned n_legs; /* by lane, of a job that may have helpers; else 1, the home lane's */
         struct leg *legs;
         struct leg *leg; /* the home lane's own */
         unsigned legs_open;
@@ -156,12 +156,18 @@ struct run {
         unsigned legs_told;        /* in done_msg (drained) or drained_msg: how many have come and gone */
         struct job_result *result; /* in done_msg; the job's from there on */
         struct run_held *held;     /* in done_msg: [n_to] */
-        bool source_gone;          /* in done_msg: do not use these connections again */
-        uint64_t dests_gone;       /* … by destination */
+        struct job_destination_result *view; /* control's: [n_to], as of the last snapshot */
+        bool source_gone;                    /* in done_msg: do not use these connections again */
+        uint64_t dests_gone;                 /* … by destination */
 };
 
-/* Control: a run for n_to destinations over n_legs lanes, or NULL. facts' arrays and result have their room.
- */
+static inline struct leg *run_leg(const struct run *run, unsigned lane_index)
+{
+        return &run->legs[run->n_legs > 1 ? lane_index : 0];
+}
+
+/* Control: a run for n_to destinations over n_legs lanes, or NULL. facts' arrays, view and result have their
+ * room. */
 struct run *run_new(unsigned n_to, unsigned n_legs, const struct copy_spec *spec);
 void run_free(struct run *run);
 /* Control: everything but the state is filled in; the home lane begins. */

@@ -2,6 +2,7 @@
  *
  * The main cursor serves all destinations that keep up. One that fell behind has a cursor of its own, which
  * goes from gap to gap of its ledger and reads again what it missed. */
+#include "base/alloc.h"
 #include "base/num.h"
 #include "copy/run.h"
 
@@ -175,7 +176,7 @@ static struct leg *idlest_leg(struct run *run)
 static bool deal(struct run *run, enum span_kind kind, unsigned cursor, uint64_t mask, uint64_t start_bytes,
     uint64_t length_bytes)
 {
-        struct span *span = calloc(1, sizeof *span);
+        struct span *span = kc_zalloc(sizeof *span);
 
         if (!span) {
                 run_stop(run, "out of memory");

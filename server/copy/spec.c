@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
+
 struct copy_spec *copy_spec_new(unsigned n_to, size_t names_bytes)
 {
         size_t head_bytes = sizeof(struct copy_spec) + n_to * sizeof(struct copy_region);
@@ -13,7 +15,7 @@ struct copy_spec *copy_spec_new(unsigned n_to, size_t names_bytes)
 
         if (names_bytes > SIZE_MAX - head_bytes - terminators_bytes)
                 return NULL;
-        spec = calloc(1, head_bytes + names_bytes + terminators_bytes);
+        spec = kc_zalloc(head_bytes + names_bytes + terminators_bytes);
         if (spec == NULL)
                 return NULL;
         spec->size_bytes = head_bytes + names_bytes + terminators_bytes;

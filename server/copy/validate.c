@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "copy/overlap.h"
@@ -427,10 +428,13 @@ bool validate_plan(const struct copy_spec *spec, const struct endpoint_info *fro
     const struct endpoint_info *const *to, uint32_t pages, struct job_plan *ret_plan,
     struct engine_refusal *ret_refusal)
 {
-        struct job_plan plan = {0};
+        /* With room for 64 destinations, of which most jobs have one. */
+        size_t plan_bytes = offsetof(struct job_plan, to) + spec->n_to * sizeof(struct job_region);
+        struct job_plan plan;
         const struct validation v = {spec, from, to, &plan, ret_refusal};
 
         assert((from != NULL) == (spec->operation == COPY_OPERATION_COPY) && spec->n_to > 0);
+        memset(&plan, 0, plan_bytes);
         if (!(from != NULL ? check_source(&v) : zero_length(&v)))
                 return false;
         for (unsigned i = 0; i < spec->n_to; i++)
@@ -441,6 +445,6 @@ bool validate_plan(const struct copy_spec *spec, const struct endpoint_info *fro
                         return false;
         if (!check_chunks(&v, pages) || !check_overlap(&v))
                 return false;
-        *ret_plan = plan;
+        memcpy(ret_plan, &plan, plan_bytes);
         return true;
 }

@@ -69,22 +69,34 @@ bool request_check_name(const char *field, const char *name, struct engine_refus
         return true;
 }
 
-static bool check_region(
-    const char *subject, const Kcopy__V1__IoRegion *region, struct engine_refusal *ret_refusal)
-{
-        char field[64];
+#define SOURCE SIZE_MAX
 
-        if (!region || region->device_case == KCOPY__V1__IO_REGION__DEVICE__NOT_SET)
-                return refuse(ret_refusal, subject, -EINVAL, "%s: no device named", subject);
-        if (region->device_case == KCOPY__V1__IO_REGION__DEVICE_NAME) {
-                snprintf(field, sizeof(field), "%s.name", subject);
-                return request_check_name(field, region->name, ret_refusal);
+/* "from.name", "to[2].handle". */
+static const char *field_of(size_t index, const char *member, char *buf, size_t buf_bytes)
+{
+        if (index == SOURCE)
+                snprintf(buf, buf_bytes, "from%s", member);
+        else
+                snprintf(buf, buf_bytes, "to[%zu]%s", index, member);
+        return buf;
+}
+
+static bool check_region(size_t index, const Kcopy__V1__IoRegion *region, struct engine_refusal *ret_refusal)
+{
+        char buf[64];
+        const char *field;
+
+        if (region && region->device_case == KCOPY__V1__IO_REGION__DEVICE_HANDLE && region->handle != 0)
+                return true;
+        if (!region || region->device_case == KCOPY__V1__IO_REGION__DEVICE__NOT_SET) {
+                field = field_of(index, "", buf, sizeof(buf));
+                return refuse(ret_refusal, field, -EINVAL, "%s: no device named", field);
         }
-        if (region->handle == 0) {
-                snprintf(field, sizeof(field), "%s.handle", subject);
-                return refuse(ret_refusal, field, -EINVAL, "%s: 0 is no handle", field);
-        }
-        return true;
+        if (region->device_case == KCOPY__V1__IO_REGION__DEVICE_NAME)
+                return request_check_name(
+                    field_of(index, ".name", buf, sizeof(buf)), region->name, ret_refusal);
+        field = field_of(index, ".handle", buf, sizeof(buf));
+        return refuse(ret_refusal, field, -EINVAL, "%s: 0 is no handle", field);
 }
 
 static uint64_t progress_interval_ns(uint64_t wanted_ms)
@@ -152,8 +164,6 @@ static void set_region(
 
 static bool check(const struct request *request, size_t *ret_names_bytes, struct engine_refusal *refusal)
 {
-        char field[32];
-
         *ret_names_bytes = 0;
         if (request->context->len > KC_CONTEXT_MAX_BYTES)
                 return refuse_limit(refusal, "context", KC_CONTEXT_MAX_BYTES, "too many bytes");
@@ -162,13 +172,12 @@ static bool check(const struct request *request, size_t *ret_names_bytes, struct
         if (request->n_to > KC_DESTINATIONS_MAX)
                 return refuse_limit(refusal, "to", KC_DESTINATIONS_MAX, "too many destinations");
         if (request->is_copy) {
-                if (!check_region("from", request->from, refusal))
+                if (!check_region(SOURCE, request->from, refusal))
                         return false;
                 *ret_names_bytes += name_bytes(request->from);
         }
         for (size_t i = 0; i < request->n_to; i++) {
-                snprintf(field, sizeof(field), "to[%zu]", i);
-                if (!check_region(field, request->to[i], refusal))
+                if (!check_region(i, request->to[i], refusal))
                         return false;
                 *ret_names_bytes += name_bytes(request->to[i]);
         }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "rpc/batch.h"
 #include "rpc/completions.h"
 #include "rpc/session.h"
@@ -22,7 +23,7 @@ void slots_init(struct slots *jobs)
 
 struct slot *slot_new(struct session *session, uint64_t request_id)
 {
-        struct slot *slot = calloc(1, sizeof(*slot));
+        struct slot *slot = kc_zalloc(sizeof(*slot));
 
         if (!slot)
                 return NULL;

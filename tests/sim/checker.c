@@ -301,3 +301,28 @@ void checker_done(struct checker *checker)
         free(checker->pages);
         free(checker->open);
 }
+
+/* ---- what the history keeps */
+
+static bool same_error(const struct kc_error *a, const struct kc_error *b)
+{
+        return a->code == b->code && a->class == b->class && strcmp(a->message, b->message) == 0;
+}
+
+bool check_as_told(const struct check_job *job, const struct job_result *result)
+{
+        if (!result || result->state != job->end || result->read_err != job->read_err ||
+            result->write_err != job->write_err || result->durable != job->durable ||
+            result->length_bytes != job->length_bytes || result->n_destinations != job->n_to ||
+            !same_error(&result->source_error.error, &job->source_error))
+                return false;
+        for (unsigned i = 0; i < job->n_to; i++) {
+                const struct job_destination_result *a = &result->destinations[i], *b = &job->results[i];
+
+                if (memcmp(&a->ledger, &b->ledger, sizeof a->ledger) != 0 || a->durable != b->durable ||
+                    a->done != b->done || a->detached != b->detached ||
+                    !same_error(&a->error.error, &b->error.error))
+                        return false;
+        }
+        return true;
+}

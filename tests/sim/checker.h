@@ -102,6 +102,9 @@ void checker_validated(struct checker *checker, struct check_job *job, const str
 void checker_event(struct checker *checker, const struct job_event *event);
 unsigned checker_n_live(const struct checker *checker); /* submitted or accepted, not terminal */
 
+/* Whether `result` says what the job's terminal event said (checker.c). */
+bool check_as_told(const struct check_job *job, const struct job_result *result);
+
 /* After the run (check_trace.c). */
 void checker_end(struct checker *checker);
 

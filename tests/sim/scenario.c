@@ -357,7 +357,8 @@ void scenario_start(struct scenario *s)
 
 /* ---- running */
 
-/* Who asks about a job at any moment after it has begun is told of its destinations. */
+/* Who asks about a job at any moment after it has begun is told of its destinations; after its terminal
+ * event, what that one said. */
 #define VIEWED_JOBS_MAX 16
 
 static void check_views(struct scenario *s)
@@ -367,10 +368,13 @@ static void check_views(struct scenario *s)
         for (unsigned i = 0; i < s->n_jobs && s->n_jobs <= VIEWED_JOBS_MAX; i++) {
                 const struct check_job *check = s->jobs[i].check;
 
-                if (check && check->id != 0 && engine_job_get(s->engine, check->id, &view) == 0 &&
-                    view.state != JOB_WAITING && view.destinations == NULL)
+                if (!check || check->id == 0 || engine_job_get(s->engine, check->id, &view) < 0)
+                        continue;
+                if (view.state != JOB_WAITING && view.destinations == NULL)
                         world_fail(&s->world, "job %u: in state %u without a word of its destinations", i,
                             view.state);
+                if (check->state == CHECK_TERMINAL && !check_as_told(check, view.result))
+                        world_fail(&s->world, "job %u: the history contradicts its terminal event", i);
         }
 }
 

@@ -16,16 +16,17 @@
 
 /* ---- what the actor calls, made to fail or counted */
 
-static int async_init_status, getrandom_errno;
+static int eventfd_errno, getrandom_errno;
 static unsigned n_timer_starts;
 
-int uv_async_init(uv_loop_t *loop, uv_async_t *async, uv_async_cb on_async)
+int eventfd(unsigned value, int flags)
 {
-        static int (*real)(uv_loop_t * loop, uv_async_t * async, uv_async_cb on_async);
+        static int (*real)(unsigned value, int flags);
 
         if (real == NULL)
-                real = (int (*)(uv_loop_t *, uv_async_t *, uv_async_cb))dlsym(RTLD_NEXT, "uv_async_init");
-        return async_init_status < 0 ? async_init_status : real(loop, async, on_async);
+                real = (int (*)(unsigned, int))dlsym(RTLD_NEXT, "eventfd");
+        errno = eventfd_errno;
+        return errno != 0 ? -1 : real(value, flags);
 }
 
 int uv_timer_start(uv_timer_t *timer, uv_timer_cb on_timer, uint64_t timeout_ms, uint64_t repeat_ms)
@@ -395,9 +396,9 @@ static void test_a_failed_init_leaves_nothing_behind(void **state)
         uv_loop_t loop;
 
         assert_int_equal(uv_loop_init(&loop), 0);
-        async_init_status = UV_EMFILE;
+        eventfd_errno = EMFILE;
         assert_int_equal(kc_actor_uv_init(&actor, &loop, 0), -EMFILE);
-        async_init_status = 0;
+        eventfd_errno = 0;
         getrandom_errno = ENOSYS;
         assert_int_equal(kc_actor_uv_init(&actor, &loop, 0), -ENOSYS);
         getrandom_errno = 0;
