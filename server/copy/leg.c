@@ -28,12 +28,22 @@ void leg_init(
 
 /* ---- opening: the ports of this lane are used as they are, those of others through a remote endpoint */
 
+static bool all_deep(const struct leg *leg)
+{
+        for (unsigned i = 0; i < 1 + leg->run->facts.n_to; i++)
+                if (!leg->endpoints[i].port || !leg->endpoints[i].port_info->deep)
+                        return false;
+        return true;
+}
+
 int leg_open(struct leg *leg)
 {
         unsigned n = 1 + leg->run->facts.n_to;
         int rc = 0;
 
         window_init(&leg->window, kc_actor_now_ns(leg->lane->actor));
+        if (all_deep(leg))
+                leg->window.chunks = WINDOW_START_DEEP;
         lag_init(&leg->lag, kc_actor_now_ns(leg->lane->actor));
         for (unsigned i = 0; i < n && rc == 0; i++) {
                 struct leg_endpoint *le = &leg->endpoints[i];

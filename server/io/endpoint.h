@@ -116,11 +116,12 @@ struct endpoint_info {
                                   the job's completion is sent */
         bool read_only;
         bool can_flush, can_fua, can_extents;
-        bool can_unmap;              /* IO_ZERO with IO_UNMAP deallocates */
-        bool multi_conn;             /* other lanes may open it too, and one flush covers all of them */
-        bool absent;                 /* a regular file that IO_RESIZE will create; size_bytes is 0 */
-        bool resizable;              /* regular file: IO_RESIZE works */
-        bool mounted_rw;             /* a source that is mounted for writing: worth a warning */
+        bool can_unmap;  /* IO_ZERO with IO_UNMAP deallocates */
+        bool multi_conn; /* other lanes may open it too, and one flush covers all of them */
+        bool absent;     /* a regular file that IO_RESIZE will create; size_bytes is 0 */
+        bool resizable;  /* regular file: IO_RESIZE works */
+        bool deep;       /* large requests wait in the device, and no processor copies their data */
+        bool mounted_rw; /* a source that is mounted for writing: worth a warning */
         struct io_identity identity; /* of a file that IO_RESIZE creates: another one from then on */
 };
 

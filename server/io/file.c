@@ -448,6 +448,7 @@ int file_new(struct file_io *io, struct file_found *found, struct endpoint **ret
         file->io = io;
         file->fd = found->fd;
         file->way = found->way;
+        file->endpoint.info.deep = found->way == FILE_WAY_DIRECT || found->way == FILE_WAY_UNDECIDED;
         file->dir_fd = found->dir_fd;
         file->name = found->name;
         file->no_punch = !found->info.can_unmap;

@@ -50,7 +50,7 @@ static void geometry_is_the_devices_own(void **state)
                 assert_in_range(endpoint->info.block_preferred_bytes, 4096, 32 * MIB);
                 assert_int_equal(endpoint->info.keep_idle_ms, 0);
                 assert_true(endpoint->info.can_flush && endpoint->info.can_fua && endpoint->info.can_unmap);
-                assert_true(endpoint->info.multi_conn);
+                assert_true(endpoint->info.multi_conn && endpoint->info.deep);
                 assert_false(endpoint->info.can_extents || endpoint->info.resizable ||
                              endpoint->info.absent || endpoint->info.mounted_rw || endpoint->info.read_only);
                 lane_close(&disk.lane, endpoint);
