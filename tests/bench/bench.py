@@ -8,7 +8,7 @@ limit (a bare loop, the floor), jobs (loads on a daemon), check (fills, spoils, 
   --smoke   tiny, every shape, one round: that all of it works and every copy is right; nothing is judged. For CI
   --quick   a subset, small, 6 rounds
   (full)    everything, 21 rounds and more
-  --json FILE   every figure of every round;  --svg DIR   two pictures
+  --json FILE   every figure of every round;  --svg DIR   two pictures and the tables
 
 Every copied result is compared, in every mode. Exit status: 1 if a copy failed or differs, otherwise 0, goals met or
 not; 77 if the programs are not built."""
@@ -23,6 +23,7 @@ sys.dont_write_bytecode = True
 
 import estimates
 import host
+import markdown
 import race
 import results
 import servers
@@ -123,7 +124,7 @@ def main():
         results.write(args.json, args.mode, ran_on, outcomes)
     if args.svg:
         pathlib.Path(args.svg).mkdir(parents=True, exist_ok=True)
-        say("  pictures: " + " ".join(svg.write(args.svg, args.mode, ran_on, outcomes)))
+        say("  pictures: " + " ".join([*svg.write(args.svg, args.mode, ran_on, outcomes), markdown.write(args.svg, outcomes)]))
     if failed:
         say(f"  {failed} shapes FAILED")
     return 1 if failed else 0

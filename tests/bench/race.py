@@ -30,6 +30,8 @@ class Outcome:
     shape: object
     skipped: str | None = None
     size_bytes: int = 0
+    key: str = "wall"
+    higher: bool = False
     rounds: int = 0
     seconds: float = 0
     servers: list = dataclasses.field(default_factory=list)
@@ -139,6 +141,7 @@ def run_shape(lab, shape, mode, rounds, say):
         with lab:
             case = shape.prepare(lab, shape.sizes[mode])
             outcome.size_bytes, outcome.notes = case.size_bytes, case.notes
+            outcome.key, outcome.higher = case.key, case.higher
             outcome.chosen, outcome.samples = Race(lab, case, shape.goals, say).race(outcome.rounds, mode)
             outcome.servers = list(lab.log)
     except Skip as reason:

@@ -34,10 +34,11 @@ def ratios(ours, theirs):
 
 
 def verdict(value, op, goal):
-    """met: the whole interval is on the right side; not met: the whole of it on the wrong one."""
+    """met: the whole interval is on the right side; not met: the whole of it on the wrong one; between these the median
+    says which is likely."""
     inside = (lambda x: x <= goal) if op == "<=" else (lambda x: x >= goal)
     if inside(value.low) and inside(value.high):
         return "met"
     if inside(value.low) or inside(value.high):
-        return "straddles"
+        return "likely met" if inside(value.median) else "likely not met"
     return "not met"

@@ -6,7 +6,7 @@ WIDTH = 860
 LEFT = 250
 INK, FAINT = "#6b7280", "#9ca3af"  # readable on white and on dark
 COLOURS = {"kcopyd": "#2563eb", "limit": "#9ca3af", "tuned": "#f59e0b", "other": "#d97706"}
-VERDICT_COLOURS = {"met": "#16a34a", "straddles": "#ca8a04", "not met": "#dc2626"}
+VERDICT_COLOURS = {"met": "#16a34a", "likely met": "#84cc16", "likely not met": "#ca8a04", "not met": "#dc2626"}
 BAR, GAP = 14, 14
 STYLE = "<style>text{font:12px system-ui,sans-serif}</style>"
 

@@ -80,4 +80,4 @@ def goal_lines(outcomes, judged_at_all):
     yield from grid(rows)
     verdicts = [judged.verdict for outcome in outcomes for judged in outcome.judged]
     if judged_at_all:
-        yield "  " + ", ".join(f"{verdicts.count(v)} {v}" for v in ("met", "straddles", "not met", "not measured"))
+        yield "  " + ", ".join(f"{verdicts.count(v)} {v}" for v in ("met", "likely met", "likely not met", "not met", "not measured"))
