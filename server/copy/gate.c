@@ -42,13 +42,11 @@ static bool has_room(const struct gate *gate)
         return gate->n_out == 0 || gate->out_bytes < limit_bytes(gate);
 }
 
-/* As much as is let out at all, and what it has waiting: with nothing there when its turn comes, its share
- * would go to others. */
-uint64_t gate_wanted_bytes(const struct gate *gate, const struct io_flow *flow)
+/* As much as is let out at all, and as much again that waits, whatever of it is with other devices just now:
+ * with nothing there when its turn comes, its share would go to others. */
+uint64_t gate_wanted_bytes(const struct gate *gate)
 {
-        uint64_t limit = limit_bytes(gate);
-
-        return gate->contended ? limit + kc_min_u64(flow->held_bytes, limit) : 0;
+        return gate->contended ? 2 * limit_bytes(gate) : 0;
 }
 
 /* ---- who is there */
@@ -149,7 +147,6 @@ static void remove_waiting(struct gate *gate, struct io_req *req)
 {
         kc_list_del(&req->node);
         req->held = false;
-        req->flow->held_bytes -= cost_bytes(req);
         gate->n_waiting--;
         if (kc_list_empty(&req->flow->waiting))
                 fair_set_ready(gate->fair, &req->flow->fair, false);
@@ -182,7 +179,6 @@ static int add_waiting(struct gate *gate, struct io_req *req)
         kc_list_push(&flow->waiting, &req->node);
         req->held = true;
         req->sent = false;
-        flow->held_bytes += cost_bytes(req);
         gate->n_waiting++;
         return 0;
 }

@@ -35,7 +35,6 @@ struct io_flow { /* one job at one port */
         struct fair_entry fair; /* in the round, with its debts, from its first wait until n_reqs is 0 */
         bool in_round;
         struct kc_list waiting; /* struct io_req.node, first come first served */
-        uint64_t held_bytes;    /* theirs */
         unsigned n_reqs;        /* waiting or out */
         struct kc_list node;    /* on the gate's list while there are any */
 };
@@ -62,8 +61,8 @@ struct gate {
 /* In front of `endpoint`, whose requests come here from now on. */
 void gate_init(struct gate *gate, struct kc_actor *actor, struct endpoint *endpoint);
 void gate_done(struct gate *gate);
-/* What a flow should have out or waiting here to get its share; 0: there is nobody to share with. */
-uint64_t gate_wanted_bytes(const struct gate *gate, const struct io_flow *flow);
+/* What each flow should have under way to get its share here; 0: there is nobody to share with. */
+uint64_t gate_wanted_bytes(const struct gate *gate);
 void gate_flow_init(struct io_flow *flow, const char *identity, unsigned priority);
 
 #endif

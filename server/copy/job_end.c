@@ -187,7 +187,8 @@ static void retire_devices(struct job *job, bool stuck)
 
 /* A failed flush of one job is final for all jobs' writes to that device since the last good one, also of
  * those that asked for no flush, and of destinations whose end was told. A flush that was answered after it
- * was sent, over another connection, is not believed. */
+ * was sent, over another connection, is not believed; one answered in the very moment was carried out before.
+ */
 static void doubt_unflushed_writes(struct job *job)
 {
         for (unsigned i = 0; i < job->spec->n_to; i++) {
@@ -196,7 +197,7 @@ static void doubt_unflushed_writes(struct job *job)
 
                 if (!device || device->flush_status == 0 || out->ledger.copied + out->ledger.zeroed == 0)
                         continue;
-                if (out->durable && out->flushed_ns < device->flush_sent_ns)
+                if (out->durable && out->flushed_ns <= device->flush_sent_ns)
                         continue;
                 out->ledger.indeterminate += out->ledger.copied + out->ledger.zeroed;
                 out->ledger.copied = out->ledger.zeroed = 0;

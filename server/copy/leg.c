@@ -101,7 +101,7 @@ static bool room_in_window(const struct leg *leg)
                 const struct leg_endpoint *le = &leg->endpoints[i];
 
                 if (le->port && !le->remote)
-                        wanted_bytes = kc_max_u64(wanted_bytes, gate_wanted_bytes(&le->port->gate, le->flow));
+                        wanted_bytes = kc_max_u64(wanted_bytes, gate_wanted_bytes(&le->port->gate));
         }
         return (uint64_t)leg->n_main * leg->run->facts.chunk_bytes < wanted_bytes;
 }

@@ -84,6 +84,7 @@ static void on_endpoint_dead(struct endpoint *endpoint)
 static void on_open(struct io_open *open)
 {
         struct port *port = kc_container_of(open, struct port, open);
+        bool close_wanted;
 
         port->opening = false;
         port->status = open->status;
@@ -96,12 +97,13 @@ static void on_open(struct io_open *open)
                 port->endpoint->on_dead = on_endpoint_dead;
                 gate_init(&port->gate, port->lane->actor, port->endpoint);
         }
+        /* With nothing to close the port is the control loop's again from here on: it may be gone already. */
+        close_wanted = port->close_wanted;
+        port->close_wanted = false;
         port->open_msg.on_message = device_on_port_opened;
         kc_actor_post(port->lane->control, &port->open_msg);
-        if (port->close_wanted) {
-                port->close_wanted = false;
+        if (close_wanted)
                 close_endpoint(port);
-        }
 }
 
 static void on_open_msg(struct kc_actor *actor, struct kc_msg *msg)

@@ -155,8 +155,9 @@ attach_loop() {
         cleanup_fn detach_loop "$loop" "$file"
 }
 
+# Only while it is ours: the test may have detached it, and another one have got it since.
 detach_loop() {
-        losetup -d "$1" 2>/dev/null || :
+        loop_detached "$1" "$2" || losetup -d "$1" 2>/dev/null || :
         wait_for 10 loop_detached "$1" "$2" || {
                 say "FAILED: $1 is still in use"
                 return 1

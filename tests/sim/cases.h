@@ -52,6 +52,7 @@ struct scenario *case_queued_jobs_say_for_what(uint64_t seed, bool verbose);
 
 /* cases_policy.c: what an error ends, and what it does not */
 struct scenario *case_error_policies(uint64_t seed, bool verbose);
+struct scenario *case_durable_stays_durable(uint64_t seed, bool verbose);
 
 /* cases_validate.c: jobs that are only judged */
 struct scenario *case_validate_only_touches_nothing(uint64_t seed, bool verbose);

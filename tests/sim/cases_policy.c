@@ -90,3 +90,40 @@ struct scenario *case_error_policies(uint64_t seed, bool verbose)
         scenario_end(s);
         return s;
 }
+
+/* ---- a failed flush takes nothing back that an earlier one has made durable, be it by the same instant's
+ * clock: two destinations on one device, flushed one after the other */
+
+struct scenario *case_durable_stays_durable(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 1, verbose);
+        struct device_config config = case_device(MIB);
+        const struct check_job *check;
+        struct wish wish;
+
+        scenario_device(s, &config);
+        config.size_bytes = 2 * MIB;
+        config.flush_fails_at = 2;
+        scenario_device(s, &config);
+        scenario_start(s);
+        scenario_client(s, "user", 512);
+        wish = case_copy(0, 0, 1);
+        wish.n_to = 2;
+        wish.to[1].device = 1;
+        wish.to[1].sector = MIB / 512;
+        check = scenario_submit(s, &wish)->check;
+        scenario_run(s, scenario_all_ended, "the copy");
+        if (s->world.failed)
+                return s;
+        case_expect(s, check->end == JOB_FAILED);
+        case_expect(s, check->told[0].durable != check->told[1].durable); /* whichever was flushed first */
+        for (unsigned i = 0; i < 2; i++) {
+                const struct job_destination_result *result = &check->results[i];
+
+                case_expect(s, result->durable == check->told[i].durable);
+                case_expect(
+                    s, (result->durable ? result->ledger.copied : result->ledger.indeterminate) == MIB);
+        }
+        scenario_end(s);
+        return s;
+}

@@ -5,6 +5,9 @@
  * other while those of one pair do not. Time moves only when nothing is runnable, or randomly a little. Every
  * step goes into a hash; two runs of one seed have the same one.
  *
+ * In some worlds (`hasty`) a receiver may run before the sender is back from its post, as another thread may:
+ * whoever still touches what it has handed over is then seen to (with ASan, which knows what was freed).
+ *
  * Owns: actors, mailboxes, heap. Borrows: messages and events, embedded in their owners' objects.
  * Thread: one. Close: world_done, when nothing is queued any more (world_idle says so). */
 #ifndef SIM_WORLD_H
@@ -62,6 +65,8 @@ struct world {
         unsigned n_heap, heap_room, n_ready, ready_room;
         uint64_t next_order;
         unsigned current; /* index of the actor that runs */
+        unsigned running; /* bit i: actor i is inside a handler; more than one where posts are hasty */
+        bool hasty;
         bool verbose;
         bool failed;
         unsigned n_failures;
