@@ -29,6 +29,7 @@ void share_done(struct share *share)
 static void on_granted(struct kc_actor *actor, struct kc_msg *msg)
 {
         struct share *share = kc_container_of(msg, struct share, want_msg);
+        struct lane *lane = share->lane;
 
         share->want_posted = false;
         if (share->granted.n_pages > 0 && pool_add(&share->pool, &share->granted) < 0) {
@@ -40,8 +41,8 @@ static void on_granted(struct kc_actor *actor, struct kc_msg *msg)
         }
         /* Used before it can be recalled: a slab that only travels helps nobody. */
         lane_feed(share);
-        share_settle(share);
-        lane_wake(share->lane); /* with the one that waited out of the way, more may begin */
+        share_settle(share); /* it may be gone after that */
+        lane_wake(lane);     /* with the one that waited out of the way, more may begin */
 }
 
 void share_grant(struct share *share, const struct slab *slab)
@@ -109,15 +110,16 @@ void *share_alloc(struct share *share, uint32_t bytes, uint32_t *ret_pages)
 void share_free(struct share *share, void *buf, uint32_t pages)
 {
         pool_free(&share->pool, buf, pages);
-        share_settle(share);
         share_check_starved(share);
         if (!kc_list_empty(&share->pages_chunks))
                 lane_wake(share->lane);
+        share_settle(share); /* last: it may be gone after that */
 }
 
 /* ---- giving back */
 
-/* Answer what control asked for, as far as slabs are empty. */
+/* Answer what control asked for, as far as slabs are empty. With a share that closes, that may be the last of
+ * it. */
 void share_settle(struct share *share)
 {
         if (share->recall_pending && share->pool.n_pages == 0)
