@@ -314,7 +314,7 @@ static void start_flush(struct file_cmd *cmd)
 static void start_extents(struct file_cmd *cmd)
 {
         prepare(cmd, FILE_CALL_WORK, cmd->file->fd, last_done);
-        cmd->op.work = file_work_extents;
+        cmd->op.work = cmd->file->way == FILE_WAY_MEMORY ? file_work_extents_in_memory : file_work_extents;
         call(cmd);
 }
 

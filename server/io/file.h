@@ -62,6 +62,7 @@ int file_new(struct file_io *io, struct file_found *found, struct endpoint **ret
 /* The work of commands that have no opcode (file_work.c); pool thread. They read the file's descriptors and
  * the request, and write the results above and the request's extents. */
 int64_t file_work_extents(struct file_op *op);
+int64_t file_work_extents_in_memory(struct file_op *op); /* the same, of FILE_WAY_MEMORY */
 int64_t file_work_resize(struct file_op *op);
 int64_t file_work_close(struct file_op *op); /* of a struct file's close_op */
 

@@ -57,6 +57,24 @@ int64_t file_work_extents(struct file_op *op)
         return (uint64_t)st.st_size < end ? -EIO : 0;
 }
 
+/* In memory the kernel looks for a hole page by page, which was a tenth of the processor time of a dense copy
+ * to NBD (1 GiB). A file with a page for everything has none. */
+int64_t file_work_extents_in_memory(struct file_op *op)
+{
+        struct file_cmd *cmd = cmd_of(op);
+        uint64_t end = cmd->req->offset_bytes + cmd->req->length_bytes, size_bytes;
+        struct stat st;
+
+        if (fstat(op->fd, &st) < 0)
+                return -errno;
+        size_bytes = (uint64_t)st.st_size;
+        if (size_bytes < end || (uint64_t)st.st_blocks * 512 < size_bytes)
+                return file_work_extents(op);
+        cmd->n_extents = 0;
+        add_extent(cmd, cmd->req->length_bytes, false);
+        return 0;
+}
+
 /* Make the file, and leave nothing behind if it cannot have its size. */
 static int64_t create(struct file_cmd *cmd)
 {

@@ -236,6 +236,33 @@ static void extents_tell_holes_from_data(void **state)
         lane_done(&lane);
 }
 
+static void a_file_in_memory_is_dense_until_it_has_a_hole(void **state)
+{
+        static char content[MIB];
+        struct io_extent extents[IO_EXTENTS_PER_REQ];
+        struct endpoint *endpoint;
+        const char *path;
+        struct lane lane;
+
+        if (geteuid() != 0)
+                skip();
+        lane_init(&lane, which_of(state));
+        assert_int_equal(mount("tmpfs", lane.dir, "tmpfs", 0, "size=2m"), 0);
+        path = make_file(&lane, "dense", MIB - 77, content);
+        endpoint = lane_open(&lane, path, IO_ACCESS_READ_WRITE, 0);
+        assert_int_equal(get_extents(&lane, endpoint, 4096, MIB - 77 - 4096, extents), 1);
+        assert_true(!extents[0].zero && extents[0].length_bytes == MIB - 77 - 4096);
+        assert_int_equal(lane_io(&lane, endpoint, IO_ZERO, IO_UNMAP, 65536, 8192, NULL), 0);
+        assert_int_equal(get_extents(&lane, endpoint, 4096, MIB - 77 - 4096, extents), 3);
+        assert_true(!extents[0].zero && extents[0].length_bytes == 65536 - 4096);
+        assert_true(extents[1].zero && extents[1].length_bytes == 8192);
+        assert_true(!extents[2].zero && extents[2].length_bytes == MIB - 77 - 65536 - 8192);
+        lane_close(&lane, endpoint);
+        assert_int_equal(unlink(path), 0);
+        assert_int_equal(umount(lane.dir), 0);
+        lane_done(&lane);
+}
+
 static void more_extents_than_fit_are_told_in_turn(void **state)
 {
         enum { N = 500, STEP = 16384 };
@@ -364,6 +391,7 @@ int main(void)
             BOTH(a_full_file_system_is_no_space),
             BOTH(zeroes_unmapped_or_allocated),
             BOTH(extents_tell_holes_from_data),
+            BOTH(a_file_in_memory_is_dense_until_it_has_a_hole),
             BOTH(more_extents_than_fit_are_told_in_turn),
             BOTH(a_request_may_be_submitted_again_or_freed_in_its_callback),
             BOTH(close_in_mid_command_settles_everything_once),
