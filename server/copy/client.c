@@ -118,15 +118,24 @@ void client_on_share_closed(struct kc_actor *actor, struct kc_msg *msg)
 
 /* ---- opening and closing */
 
-static struct owner *owner_new(const char *identity)
+/* The one of this identity, however many connections it has. */
+static struct owner *owner_get(struct engine *engine, const char *identity)
 {
         size_t bytes = strlen(identity) + 1;
-        struct owner *owner = malloc(sizeof *owner + bytes);
+        struct owner *owner;
 
+        kc_list_for_each (pos, &engine->owners) {
+                owner = kc_list_entry(pos, struct owner, node);
+                if (strcmp(owner->identity, identity) == 0)
+                        return owner_ref(owner);
+        }
+        owner = malloc(sizeof *owner + bytes);
         if (!owner)
                 return NULL;
         owner->n_users = 1;
         memcpy(owner->identity, identity, bytes);
+        kc_list_init(&owner->node);
+        kc_list_push(&engine->owners, &owner->node);
         return owner;
 }
 
@@ -138,8 +147,10 @@ struct owner *owner_ref(struct owner *owner)
 
 void owner_unref(struct owner *owner)
 {
-        if (owner && --owner->n_users == 0)
-                free(owner);
+        if (!owner || --owner->n_users > 0)
+                return;
+        kc_list_del(&owner->node);
+        free(owner);
 }
 
 /* Enough for a minimum block of the largest kind, and some chunks of others. */
@@ -170,7 +181,7 @@ int engine_client_open(struct engine *engine, const char *identity, uint32_t pag
         client = calloc(1, sizeof *client + engine->n_lanes * sizeof *client->shares);
         if (!client)
                 return kc_error_set(err, -ENOMEM, KC_CLASS_INTERNAL, "pages: out of memory");
-        client->owner = owner_new(identity);
+        client->owner = owner_get(engine, identity);
         if (!client->owner || bank_init(&client->bank, pages) < 0) {
                 owner_unref(client->owner);
                 free(client);
@@ -303,11 +314,15 @@ void client_start_jobs(struct engine_client *client)
         unsigned max = client->engine->config.client_running_max;
         struct job *job;
 
+        if (client->starting) /* a job that begins may end or queue again at once: the loop below sees it */
+                return;
+        client->starting = true;
         while (client->n_runs < max && client->n_locking < max && (job = next_runnable(client))) {
                 kc_list_del(&job->runnable_node);
                 if (!job->cancel_wanted) /* else its end is on the way */
                         job_begin(job);
         }
+        client->starting = false;
 }
 
 /* ---- handles */

@@ -16,8 +16,10 @@ struct handle {
         bool write;
 };
 
-/* Whose a job is. Shared by a client and its jobs, also those that the history keeps when it has gone. */
+/* Whose a job is: one for each identity. Shared by its clients and their jobs, also those that the history
+ * keeps when they have gone. */
 struct owner {
+        struct kc_list node; /* on the engine's list */
         unsigned n_users;
         char identity[];
 };
@@ -37,6 +39,7 @@ struct engine_client {
         unsigned n_jobs;         /* not terminal, submissions included */
         unsigned n_runs;         /* runs that exist: slots taken, drained or not */
         unsigned n_locking; /* jobs that wait for their locks: they start when they have them, slot or not */
+        bool starting;      /* inside client_start_jobs */
         bool closing, closed, cancel, shares_closing;
         struct kc_msg closed_msg;
         bool closed_posted;

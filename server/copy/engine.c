@@ -46,6 +46,7 @@ int engine_new(const struct engine_config *config, struct engine **ret_engine)
         engine->next_job_id = config->first_job_id;
         engine->next_handle = 1;
         kc_list_init(&engine->clients);
+        kc_list_init(&engine->owners);
         kc_list_init(&engine->devices);
         kc_list_init(&engine->observers);
         kc_list_init(&engine->names);
@@ -89,6 +90,7 @@ void engine_free(struct engine *engine)
         kc_actor_timer_stop(engine->control, &engine->history_timer);
         while (!kc_list_empty(&engine->jobs))
                 job_free(kc_list_first(&engine->jobs, struct job, node));
+        assert(kc_list_empty(&engine->owners));
         while ((node = kc_list_pop(&engine->names))) {
                 struct named_endpoint *named = kc_list_entry(node, struct named_endpoint, node);
 

@@ -20,7 +20,7 @@ struct engine {
         struct kc_actor *control;
         unsigned n_lanes;
         struct lane **lanes;
-        struct kc_list clients, devices, observers, names;
+        struct kc_list clients, owners, devices, observers, names;
         struct kc_list jobs;    /* accepted, by id, terminal ones of the last hour included */
         struct kc_list history; /* terminal ones, oldest first */
         struct kc_list running; /* with a run */

@@ -90,7 +90,7 @@ static void fill_run(struct job *job, struct run *run, unsigned lane)
         run->facts.unmap = options->unmap;
         run->facts.detect_zeroes = !options->no_detect_zeroes && !run->facts.zero_job;
         run->facts.zero_mask = options->zero_destinations;
-        run->facts.identity = job->client->owner->identity;
+        run->facts.identity = job->owner->identity;
         run->facts.priority = options->priority;
         for (unsigned i = 0; i < job->spec->n_to; i++) {
                 struct job_region *region = &run->to_regions[i];

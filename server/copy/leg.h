@@ -92,7 +92,7 @@ struct leg_endpoint {
         const struct endpoint_info *port_info; /* the device's, fixed */
         struct endpoint *endpoint; /* to submit to: the port's own, or a remote one of this leg's */
         bool remote;
-        struct io_flow own_flow; /* the run's at the port of this leg's lane: that lane's */
+        struct io_flow own_flow; /* the run's at the port that it submits to: that port's lane's */
         struct io_flow *flow;    /* of the port's lane, whoever submits */
         bool kill_posted;
         struct kc_msg kill_msg; /* to the port's lane and back */

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 #define REQUEST_MAX_BYTES (2ull << 30)
-/* The first request is a short one: the job waits for it. */
+/* The first request is a short one: the job waits for it. With data all over, the third is as long as any. */
 #define REQUEST_START_BYTES (64ull << 20)
 #define REQUEST_GROWTH 8u
 

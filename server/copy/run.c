@@ -334,9 +334,9 @@ void run_work(struct run *run)
                 /* fallthrough: something just stopped it */
                 __attribute__((fallthrough));
         case RUN_STOPPING:
-                /* Answers are waited for until the grace is over; after that only for the reports. */
-                if (run->n_spans == 0 &&
-                    (run->abandoned || run->n_flushing + run->n_resizing + run->n_fetching == 0))
+                /* Answers are waited for until the grace is over; after that only for the reports. Nobody
+                 * needs extents any more. */
+                if (run->n_spans == 0 && (run->abandoned || run->n_flushing + run->n_resizing == 0))
                         end(run);
                 return;
         case RUN_ENDING:

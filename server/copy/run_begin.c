@@ -47,6 +47,11 @@ struct run *run_new(unsigned n_to, unsigned n_legs, const struct copy_spec *spec
         struct job_result *result = kc_zalloc(sizeof *result + n_to * sizeof *result->destinations);
         char *at = (char *)(run + 1);
 
+        _Static_assert(sizeof(struct run) % 8 == 0 && sizeof(struct job_region) % 8 == 0 &&
+                           sizeof(struct run_dest) % 8 == 0 && sizeof(struct run_held) % 8 == 0 &&
+                           sizeof(struct job_destination_result) % 8 == 0 && sizeof(struct leg) % 8 == 0 &&
+                           sizeof(struct leg_endpoint) % 8 == 0,
+            "each part begins, aligned, where the one before it ends");
         if (!run || !result) {
                 free(result);
                 free(run);

@@ -433,6 +433,7 @@ bool validate_plan(const struct copy_spec *spec, const struct endpoint_info *fro
         struct job_plan plan;
         const struct validation v = {spec, from, to, &plan, ret_refusal};
 
+        _Static_assert(sizeof plan == offsetof(struct job_plan, to) + sizeof plan.to, "it is last");
         assert((from != NULL) == (spec->operation == COPY_OPERATION_COPY) && spec->n_to > 0);
         memset(&plan, 0, plan_bytes);
         if (!(from != NULL ? check_source(&v) : zero_length(&v)))

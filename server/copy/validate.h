@@ -28,7 +28,7 @@ struct job_plan {
         uint32_t chunk_max_bytes; /* the smallest of the endpoints' maxima, cut to the reservation; multiple
                                      of align */
         struct job_region from;
-        struct job_region to[KC_DESTINATIONS_MAX];
+        struct job_region to[KC_DESTINATIONS_MAX]; /* last: those that the job has not are left as they are */
 };
 
 /* Numbers alone, before anything is opened: destinations, options, sector arithmetic overflow. True: fine. */

@@ -95,15 +95,15 @@ static void on_discard(uv_work_t *work)
         file_found_done(&kc_container_of(work, struct opening, work)->found);
 }
 
-static void on_discarded(uv_work_t *work, int status)
+static void opening_gone(uv_work_t *work, int status)
 {
         struct opening *opening = kc_container_of(work, struct opening, work);
         struct file_opener *opener = opening->opener;
 
         assert(status == 0); /* nobody cancels it */
         free(opening);
-        opener->n_threads--;
-        if (opener->n_threads == 0 && opener->on_closed != NULL)
+        opener->n_openings--;
+        if (opener->n_openings == 0 && opener->on_closed != NULL)
                 opener->on_closed(opener->on_closed_arg);
 }
 
@@ -119,10 +119,10 @@ static void on_worked(uv_work_t *work, int status)
                 on_found(opening);
                 opening->found = (struct file_found){.fd = -1, .dir_fd = -1};
         } else if (status == 0 && opening->status == 0) {
-                uv_queue_work(opening->opener->io->actor->loop, work, on_discard, on_discarded);
+                uv_queue_work(opening->opener->io->actor->loop, work, on_discard, opening_gone);
                 return;
         }
-        on_discarded(work, 0);
+        opening_gone(work, 0);
 }
 
 /* No thread was asked. */
@@ -134,7 +134,7 @@ static void refuse(struct opening *opening)
                 opening->open->error = opening->error;
                 answer(opening, opening->status, NULL);
         }
-        on_discarded(&opening->work, 0);
+        opening_gone(&opening->work, 0);
 }
 
 static void on_timer(struct kc_timer *timer)
@@ -177,7 +177,7 @@ int file_opener_open(struct file_opener *opener, struct io_open *open)
         };
         open->scratch = opening;
         kc_timer_init(&opening->timer, on_timer);
-        opener->n_threads++;
+        opener->n_openings++;
         opening->status = workers_start(opener->io->actor->loop, &opening->error);
         opening->refused = opening->status < 0;
         if (opening->refused) {
@@ -204,6 +204,6 @@ void file_opener_close(struct file_opener *opener, void (*on_closed)(void *arg),
 {
         opener->on_closed = on_closed;
         opener->on_closed_arg = arg;
-        if (opener->n_threads == 0)
+        if (opener->n_openings == 0)
                 on_closed(arg);
 }

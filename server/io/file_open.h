@@ -16,7 +16,7 @@ struct file_opener {
         uint32_t keep_idle_ms; /* of endpoints that only read */
         /* file_probe; the tests put one that blocks here */
         int (*probe)(const struct file_wanted *wanted, struct file_found *ret_found, struct kc_error *err);
-        unsigned n_threads; /* opens whose pool thread has not returned */
+        unsigned n_openings; /* under way, or left behind: a pool thread has not returned */
         void (*on_closed)(void *arg);
         void *on_closed_arg;
 };

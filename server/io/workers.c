@@ -52,7 +52,8 @@ err_after_alloc:
         free(threads);
         if (r < 0)
                 kc_error_set(err, r, KC_CLASS_LIMIT,
-                    "threads: %u of the %u for local devices can be made: %s; raise the limit of processes "
+                    "threads: %u of the %u for local devices and host names can be made: %s; raise the limit "
+                    "of processes "
                     "(ulimit -u, "
                     "pids.max) or of the address space (ulimit -v), or set UV_THREADPOOL_SIZE to fewer",
                     n, n_threads, uv_strerror(r));
@@ -71,7 +72,9 @@ static int start_pool(uv_loop_t *loop, struct kc_error *err)
         bool limited = getrlimit(RLIMIT_STACK, &limit) == 0 && limit.rlim_cur > STACK_BYTES;
         int r;
 
-        /* libuv makes its stacks as large as the main thread's may become: 8 MiB as a rule, times 32 */
+        /* libuv makes its stacks as large as the main thread's may become: 8 MiB as a rule, times 32. The
+         * limit is the whole process's, but nobody else begins threads or programs, and stacks grow by what
+         * they began with. */
         if (limited) {
                 less = (struct rlimit){.rlim_cur = STACK_BYTES, .rlim_max = limit.rlim_max};
                 limited = setrlimit(RLIMIT_STACK, &less) == 0;

@@ -29,12 +29,12 @@ struct piece {
         char data[];
 };
 
-struct way { /* one direction; freed with the program */
+struct way { /* one direction */
         int from, to;
         pthread_mutex_t lock;
         pthread_cond_t changed;
         struct piece *first, **last;
-        struct piece *spare; /* used again: new memory for each was a third of the relay's time */
+        struct piece *spare; /* used again: new memory for each was a fifth of the relay's time */
         size_t queued_bytes;
 };
 
@@ -163,6 +163,16 @@ struct line { /* one connection */
         struct way ways[2];
 };
 
+static void free_pieces(struct piece *pieces)
+{
+        while (pieces) {
+                struct piece *next = pieces->next;
+
+                free(pieces);
+                pieces = next;
+        }
+}
+
 static void *run_line(void *arg)
 {
         struct line *line = arg;
@@ -174,6 +184,8 @@ static void *run_line(void *arg)
                 pthread_join(threads[i], NULL);
         close(line->client);
         close(line->server);
+        free_pieces(line->ways[0].spare);
+        free_pieces(line->ways[1].spare);
         free(line);
         return NULL;
 }

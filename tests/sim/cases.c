@@ -291,7 +291,7 @@ static bool many_done(struct scenario *s)
         return many->n_completed + many->n_others + many->n_refused == MANY;
 }
 
-static void many_submit(struct scenario *s, unsigned i)
+static void many_submit(struct scenario *s, unsigned client, unsigned i)
 {
         struct copy_spec *spec = copy_spec_new(1, 2 * DEVICE_NAME_MAX_BYTES);
 
@@ -304,30 +304,74 @@ static void many_submit(struct scenario *s, unsigned i)
         spec->to[0].device = copy_spec_name(spec, s->devices[1].name, strlen(s->devices[1].name));
         many->submissions[i] =
             (struct engine_submission){.on_accepted = many_accepted, .on_refused = many_refused};
-        if (engine_submit(s->clients[0].client, spec, &many->submissions[i]) < 0)
+        if (engine_submit(s->clients[client].client, spec, &many->submissions[i]) < 0)
                 world_fail(&s->world, "job %u could not be submitted", i);
 }
 
-static struct scenario *ten_thousand_jobs(uint64_t seed, bool verbose)
+static struct scenario *many_new(uint64_t seed, unsigned silent_from_op)
 {
         struct scenario *s = scenario_new(seed, 2, false);
         struct device_config config = case_device(2 * MIB);
-        uint64_t step;
 
         many = calloc(1, sizeof *many);
         assert(many != NULL);
         s->observer.on_event = on_many_event; /* more than the checker keeps */
         scenario_device(s, &config);
+        config.silent_from_op = silent_from_op;
         scenario_device(s, &config);
+        return s;
+}
+
+static void many_start(struct scenario *s)
+{
         scenario_start(s);
         s->devices[0].watch = s->devices[1].watch = NULL;
         scenario_client(s, "user", 64);
+}
+
+static struct scenario *ten_thousand_jobs(uint64_t seed, bool verbose)
+{
+        struct scenario *s = many_new(seed, 0);
+        uint64_t step;
+
+        many_start(s);
         for (unsigned i = 0; i < MANY; i++)
-                many_submit(s, i);
+                many_submit(s, 0, i);
         step = s->world.step;
         scenario_run(s, many_done, "ten thousand jobs");
         case_expect(s, many->n_accepted == MANY && many->n_completed == MANY);
         case_expect(s, s->world.step - step < MANY * 100ull);
+        if (!s->world.failed)
+                scenario_end(s);
+        free(many);
+        return s;
+}
+
+/* The first job hangs and keeps its client's only slot; its device is opened anew by somebody else, before
+ * all those who wait for the slot look for it again, at once: that takes turns, and no stack. */
+static bool first_has_failed(struct scenario *s)
+{
+        return many->n_others == 1;
+}
+
+static struct scenario *crowd_resolves_again_in_turn(uint64_t seed, bool verbose)
+{
+        struct scenario *s = many_new(seed, 1);
+
+        s->config.client_running_max = 1;
+        s->may_be_stuck = true;
+        many_start(s);
+        scenario_client(s, "other", 64);
+        for (unsigned i = 0; i < MANY - 1; i++)
+                many_submit(s, 0, i);
+        scenario_run(s, first_has_failed, "the end of the job that hangs");
+        s->devices[1].config.silent_from_op = 0;
+        scenario_run_for(s, s->config.quarantine_ns - 2 * SECOND_NS);
+        case_expect(s, many->n_completed == 0); /* it has the slot yet */
+        scenario_open_handle(s, 1, 1, true);
+        many_submit(s, 1, MANY - 1);
+        scenario_run(s, many_done, "all the others");
+        case_expect(s, many->n_accepted == MANY && many->n_completed == MANY - 1);
         if (!s->world.failed)
                 scenario_end(s);
         free(many);
@@ -342,6 +386,7 @@ const struct sim_case sim_cases[] = {
     {"tenth-of-the-speed", case_tenth_of_the_speed, 20},
     {"far-devices-fill-the-window", case_far_devices_fill_the_window, 6},
     {"extents-are-asked-for-ahead", case_extents_are_asked_for_ahead, 20},
+    {"cancel-waits-for-no-extents", case_cancel_waits_for_no_extents, 20},
     {"dead-connection", case_dead_connection, 50},
     {"flush-after-last-ack", flush_after_last_ack, 5},
     {"slow-destination-detaches", slow_destination_detaches, 20},
@@ -371,5 +416,6 @@ const struct sim_case sim_cases[] = {
     {"history-stays-within-its-bytes", case_history_stays_within_its_bytes, 5},
     {"history-forgets-what-has-drained", case_history_forgets_what_has_drained, 10},
     {"ten-thousand-jobs", ten_thousand_jobs, 1},
+    {"crowd-resolves-again-in-turn", crowd_resolves_again_in_turn, 1},
 };
 const unsigned n_sim_cases = sizeof sim_cases / sizeof sim_cases[0];

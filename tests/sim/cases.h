@@ -29,6 +29,7 @@ struct scenario *case_silent_device_times_out(uint64_t seed, bool verbose);
 struct scenario *case_silent_destination_is_left(uint64_t seed, bool verbose);
 struct scenario *case_silent_destination_holds_no_slow_one(uint64_t seed, bool verbose);
 struct scenario *case_tenth_of_the_speed(uint64_t seed, bool verbose);
+struct scenario *case_cancel_waits_for_no_extents(uint64_t seed, bool verbose);
 struct scenario *case_dead_connection(uint64_t seed, bool verbose);
 
 /* cases_end.c: last words, what is left then, and what is begun again */

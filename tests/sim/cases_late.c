@@ -279,6 +279,37 @@ struct scenario *case_tenth_of_the_speed(uint64_t seed, bool verbose)
         return s;
 }
 
+/* ---- a cancelled job does not wait for extents: it needs them no more */
+
+struct scenario *case_cancel_waits_for_no_extents(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 2, verbose);
+        struct device_config config = case_device(MIB);
+        struct scenario_job *job;
+        uint64_t start_ns;
+        struct wish wish;
+
+        scenario_device(s, &config);
+        config.can_extents = true;
+        config.delay_min_ns = config.delay_max_ns = SECOND_NS;
+        scenario_device(s, &config);
+        scenario_start(s);
+        scenario_client(s, "user", 64);
+        wish = case_copy(0, 1, 0);
+        wish.options.no_extents = false;
+        start_ns = s->world.now_ns;
+        job = scenario_submit(s, &wish);
+        world_event_start(&s->world, &job->cancel_event, 100 * MS_NS);
+        scenario_run(s, scenario_all_ended, "the cancelled job");
+        if (s->world.failed)
+                return s;
+        case_expect(s, job->check->end == JOB_CANCELLED);
+        case_expect(s, s->devices[1].n_ops == 1 && s->devices[1].ops[0]->op == IO_EXTENTS);
+        case_expect(s, job->check->end_ns < start_ns + SECOND_NS / 2);
+        scenario_end(s);
+        return s;
+}
+
 /* ---- a device with one connection, used from every lane, loses it */
 
 struct scenario *case_dead_connection(uint64_t seed, bool verbose)

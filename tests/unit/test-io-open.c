@@ -228,7 +228,7 @@ static void an_open_can_be_cancelled_at_any_moment(void **state)
         }
         for (unsigned i = 0; i < 8; i++)
                 uv_sem_post(&stuck_leave);
-        while (lane.opener.n_threads > 0)
+        while (lane.opener.n_openings > 0)
                 uv_run(&lane.loop, UV_RUN_ONCE);
         assert_int_equal(uv_sem_trywait(&stuck_entered), UV_EAGAIN); /* what had not begun never does */
         assert_int_equal(count_fds(), fds);
