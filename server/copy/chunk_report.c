@@ -125,7 +125,7 @@ void chunk_run_report(struct chunk *chunk)
                 kc_list_move(&leg->lane->adrift_chunks, &chunk->node);
                 lane_tick_at(leg->lane, chunk_now_ns(chunk));
         } else {
-                chunk_free(chunk);
+                chunk_free(chunk); /* the leg stays: its run waits for this report */
         }
         leg_report(leg, report);
 }

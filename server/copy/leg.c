@@ -261,11 +261,13 @@ static void on_killed(struct kc_actor *actor, struct kc_msg *msg)
 {
         struct leg_endpoint *le = kc_container_of(msg, struct leg_endpoint, kill_msg);
         struct leg *leg = le->leg;
+        struct run *run = leg->run;
+        bool at_home = leg == run->leg;
 
         leg->kills--;
-        maybe_end(leg);
-        if (leg == leg->run->leg) /* the run asks for kills itself, also when its leg has ended */
-                run_work(leg->run);
+        maybe_end(leg); /* elsewhere the run may be gone after that */
+        if (at_home)    /* the run asks for kills itself, also when its leg has ended */
+                run_work(run);
 }
 
 static void on_kill(struct kc_actor *actor, struct kc_msg *msg)
@@ -347,6 +349,7 @@ static void on_remote_closed(void *arg)
         maybe_end(leg);
 }
 
+/* Its answer is the leg's last word: on another lane than the run's, neither is touched after that. */
 static void maybe_end(struct leg *leg)
 {
         unsigned n = 1 + leg->run->facts.n_to;

@@ -156,6 +156,7 @@ bool leg_start_chunk(struct leg *leg, uint64_t *ret_bytes);
 void leg_update_ready(struct leg *leg);
 /* Whether nobody else uses its devices just now; false where that is not known, on another lane. */
 bool leg_alone(const struct leg *leg);
+/* With its end ordered the leg may be gone after that. */
 void leg_chunk_gone(struct leg *leg, struct chunk *chunk);
 /* See who is holding the others up now, and tell the home lane if somebody has for too long. */
 void leg_check_lag(struct leg *leg);

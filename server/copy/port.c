@@ -17,6 +17,7 @@ void port_init(struct port *port, struct device *device, struct lane *lane)
 
 /* ---- close: on_close_msg → (open given up) → endpoint closed → back to control */
 
+/* Its last word: with the others closed it is gone after that. */
 static void closed(struct port *port)
 {
         port->endpoint = NULL;

@@ -249,6 +249,19 @@ void run_fill_result(struct run *run)
 
 /* ---- what people see meanwhile */
 
+/* Nobody waits any more for what is late: it went on without. */
+static bool is_fetching(const struct run *run)
+{
+        bool fetching = run->main.fetching && !run->main.fetch_late;
+
+        for (unsigned d = 0; d < run->facts.n_to; d++) {
+                const struct cursor *cursor = run->dests[d].cursor;
+
+                fetching |= cursor && cursor->fetching && !cursor->fetch_late;
+        }
+        return fetching;
+}
+
 static void describe_stall(struct run *run, uint64_t now_ns)
 {
         uint64_t since_ns = now_ns - run->last_report_ns;
@@ -260,7 +273,7 @@ static void describe_stall(struct run *run, uint64_t now_ns)
         for (unsigned d = 0; d < run->facts.n_to && !device; d++)
                 if (run->dests[d].resizing || run->dests[d].flushing)
                         device = run->leg->endpoints[1 + d].port->name;
-        if (!device && run->n_fetching > 0)
+        if (!device && is_fetching(run))
                 device = run->leg->endpoints[0].port->name;
         kc_list_for_each (pos, &run->leg->chunks) {
                 if (!device)

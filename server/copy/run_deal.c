@@ -112,7 +112,8 @@ static bool plan(struct cursor *cursor, enum planner_kind *ret_kind, uint64_t *r
         return true;
 }
 
-/* Extents are hints: without an answer everything is data. The request itself is still waited for. */
+/* Extents are hints: without an answer everything is data. The request itself is waited for when all else is
+ * over, and only then is a connection ended for its sake: meanwhile that may serve all else. */
 static void check_fetch(struct cursor *cursor, uint64_t now_ns)
 {
         struct run *run = cursor->run;
@@ -128,6 +129,8 @@ static void check_fetch(struct cursor *cursor, uint64_t now_ns)
                 endpoint_withdraw(run->leg->endpoints[0].endpoint, &cursor->extents_req);
                 fetched(cursor, -ETIMEDOUT);
         }
+        if (run_going(run))
+                return;
         if (now_ns >= cursor->extents_deadline_ns + run->lane->quarantine_ns)
                 leg_kill_endpoint(run->leg, &run->leg->endpoints[0]);
         else

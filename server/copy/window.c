@@ -31,11 +31,12 @@ static void resize(struct window *window, unsigned chunks, enum window_trial tri
 
 static void leap(struct window *window)
 {
-        window->far_ns = window->first_done_ns - window->round_start_ns;
-        if (window->chunks <= WINDOW_MAX / WINDOW_LEAP_TIMES)
-                resize(window, window->chunks * WINDOW_LEAP_TIMES, WINDOW_LEAP);
-        else
+        if (window->chunks > WINDOW_MAX / WINDOW_LEAP_TIMES) {
                 resize(window, window->chunks, WINDOW_HOLD);
+                return;
+        }
+        window->far_ns = window->first_done_ns - window->round_start_ns;
+        resize(window, window->chunks * WINDOW_LEAP_TIMES, WINDOW_LEAP);
 }
 
 static void try_up(struct window *window)

@@ -169,14 +169,15 @@ static void transfer(struct file_cmd *cmd)
                 file->way = file_way_go_direct(file->fd);
         if (file->way == FILE_WAY_DIRECT && !direct_takes(cmd))
                 file->way = file_way_leave_direct(file->fd); /* the file's tail, mostly */
-        cmd->direct = file->way == FILE_WAY_DIRECT;
+        cmd->way = file->way;
         call(cmd);
 }
 
 static void transferred(struct file_cmd *cmd, int64_t result)
 {
-        if (result == -EINVAL && (cmd->direct || cmd->file->way == FILE_WAY_DIRECT)) {
-                /* It wants another alignment than is usual, or was waiting when others began to go direct. */
+        if (result == -EINVAL && cmd->way != FILE_WAY_CACHED) {
+                /* It wants another alignment than is usual, perhaps of one that was waiting when others began
+                 * to go direct, whoever was the first to hear of that. */
                 cmd->file->way = file_way_leave_direct(cmd->file->fd);
                 transfer(cmd);
                 return;

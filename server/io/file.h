@@ -40,7 +40,7 @@ struct file_cmd {
         struct file *file;
         struct kc_list node;                                /* file->busy or ->spare */
         void (*next)(struct file_cmd *cmd, int64_t result); /* goes on after the call that runs */
-        bool direct;                                        /* read, write: `op` goes past the cache */
+        enum file_way way;                                  /* read, write: when `op` was handed over */
         bool calling;                                       /* `op` is with file_io */
         bool syncing;                                       /* `ticket` is with file->sync */
         bool written_back;                                  /* zero: the cache was written back for it */

@@ -26,10 +26,12 @@ struct wish case_copy(unsigned client, unsigned from, unsigned to);
 /* cases_late.c: answers that do not come */
 struct scenario *case_late_write_after_cancel(uint64_t seed, bool verbose);
 struct scenario *case_silent_device_times_out(uint64_t seed, bool verbose);
+struct scenario *case_silent_extents_end_no_connection(uint64_t seed, bool verbose);
 struct scenario *case_silent_destination_is_left(uint64_t seed, bool verbose);
 struct scenario *case_silent_destination_holds_no_slow_one(uint64_t seed, bool verbose);
 struct scenario *case_tenth_of_the_speed(uint64_t seed, bool verbose);
 struct scenario *case_cancel_waits_for_no_extents(uint64_t seed, bool verbose);
+struct scenario *case_helper_ends_its_connection_last(uint64_t seed, bool verbose);
 struct scenario *case_dead_connection(uint64_t seed, bool verbose);
 
 /* cases_end.c: last words, what is left then, and what is begun again */
@@ -44,6 +46,8 @@ struct scenario *case_history_forgets_what_has_drained(uint64_t seed, bool verbo
 
 /* cases_pace.c: how fast */
 struct scenario *case_far_devices_fill_the_window(uint64_t seed, bool verbose);
+struct scenario *case_local_devices_start_deep(uint64_t seed, bool verbose);
+struct scenario *case_handles_share_a_lane(uint64_t seed, bool verbose);
 struct scenario *case_extents_are_asked_for_ahead(uint64_t seed, bool verbose);
 
 /* cases_wait.c: jobs that wait */

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "copy/window.h"
+
 #define MIB (1u << 20)
 
 /* ---- devices far away: the window fills all of the pages within a few round trips */
@@ -54,6 +56,64 @@ struct scenario *case_far_devices_fill_the_window(uint64_t seed, bool verbose)
         /* the rest at full speed: all pages once in two round trips */
         allowed_ns = full_ns + (48 * MIB / FAR_BYTES + 2) * 2 * FAR_NS;
         case_expect(s, job->check->end_ns < allowed_ns);
+        scenario_end(s);
+        return s;
+}
+
+/* ---- local devices that take direct requests: eight chunks at once, unless one of them does not */
+
+struct scenario *case_local_devices_start_deep(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 1, verbose);
+        struct device_config config = case_device(8 * MIB);
+        const struct device *from;
+        unsigned n_at_once = 0;
+        struct wish wish;
+
+        config.kind = IO_KIND_BLOCK;
+        config.keep_idle_ms = 0;
+        config.delay_min_ns = config.delay_max_ns = FAR_NS;
+        for (unsigned i = 0; i < 2; i++) {
+                config.deep = seed % 3 != i;
+                scenario_device(s, &config);
+        }
+        scenario_start(s);
+        scenario_client(s, "user", FAR_PAGES);
+        wish = case_copy(0, 0, 1);
+        wish.expect_completed = true;
+        scenario_submit(s, &wish);
+        scenario_run(s, scenario_all_ended, "a copy from device to device");
+        if (s->world.failed)
+                return s;
+        from = &s->devices[0];
+        for (unsigned i = 0; i < from->n_ops; i++)
+                n_at_once += from->ops[i]->sent_ns < from->ops[0]->settled_ns;
+        case_expect(s, n_at_once == (seed % 3 == 2 ? WINDOW_START_DEEP : WINDOW_START));
+        scenario_end(s);
+        return s;
+}
+
+/* ---- a client's handles are opened where its first one is already: a copy between them crosses no lanes */
+
+struct scenario *case_handles_share_a_lane(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 4, verbose);
+        struct device_config config = case_device(MIB);
+        unsigned n_lanes = 0;
+
+        for (unsigned i = 0; i < 2; i++)
+                scenario_device(s, &config);
+        scenario_start(s);
+        for (unsigned i = 0; i < 2; i++) {
+                scenario_client(s, "user", 64);
+                scenario_open_handle(s, i, 0, false);
+                scenario_run_for(s, SECOND_NS);
+        }
+        scenario_open_handle(s, 1, 1, true);
+        scenario_run_for(s, SECOND_NS);
+        for (unsigned i = 0; i < s->n_lanes; i++)
+                n_lanes += s->providers[i].n_endpoints > 0;
+        case_expect(s, s->devices[0].n_conns == 1 && s->devices[1].n_conns == 1 && n_lanes == 1);
         scenario_end(s);
         return s;
 }

@@ -374,6 +374,7 @@ void device_info(const struct device *device, struct endpoint_info *ret_info)
             .can_extents = config->can_extents,
             .can_unmap = config->can_unmap,
             .multi_conn = config->multi_conn,
+            .deep = config->deep,
             .absent = device->absent,
             .resizable = config->resizable};
         /* as with files: what is to be created has another identity than what exists */

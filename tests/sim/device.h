@@ -24,7 +24,7 @@ struct device_config {
         uint32_t block_min_bytes, block_preferred_bytes, block_max_bytes;
         uint64_t zero_max_bytes;
         uint32_t keep_idle_ms;
-        bool absent, resizable, read_only, can_flush, can_fua, can_extents, can_unmap, multi_conn;
+        bool absent, resizable, read_only, can_flush, can_fua, can_extents, can_unmap, multi_conn, deep;
         bool starts_zeroed; /* contents at the start: zeroes, else tagged with some holes */
         /* ways to be slow */
         uint64_t delay_min_ns, delay_max_ns;

@@ -170,8 +170,8 @@ static void actor_post(struct kc_actor *to, struct kc_msg *msg)
         msg->next = NULL;
         *box->tail = msg;
         box->tail = &msg->next;
-        if (world->hasty && world->running != 0 && !(world->running >> to->index & 1) &&
-            world_one_in(world, 4))
+        if (world->hasty > 0 && world->running != 0 && !(world->running >> to->index & 1) &&
+            world_one_in(world, world->hasty))
                 deliver_at_once(world, world->current, to->index);
 }
 
@@ -417,7 +417,7 @@ void world_init(struct world *world, uint64_t seed, unsigned n_lanes)
         uint64_t chance = ~seed; /* of its own: cases use the seed's low bits for their variants */
 
         *world = (struct world){.seed = seed, .random_state = seed, .n_actors = 1 + n_lanes};
-        world->hasty = splitmix(&chance) % 4 == 0;
+        world->hasty = splitmix(&chance) % 4 == 0 ? 4 : 0;
         assert(n_lanes >= 1 && n_lanes <= WORLD_LANES_MAX);
         /* real clocks do not start at zero either */
         world->now_ns = world_between(world, 1, 1000) * SECOND_NS;

@@ -66,7 +66,7 @@ struct world {
         uint64_t next_order;
         unsigned current; /* index of the actor that runs */
         unsigned running; /* bit i: actor i is inside a handler; more than one where posts are hasty */
-        bool hasty;
+        unsigned hasty;   /* one post of so many is; 0: none */
         bool verbose;
         bool failed;
         unsigned n_failures;

@@ -258,6 +258,37 @@ static void a_direct_write_that_does_not_suit_goes_through_the_cache(void **stat
         script_done(&script);
 }
 
+/* It was handed over before a large one went direct, and served after that; then another one is first to say
+ * that the device takes none. */
+static void a_read_that_waited_while_others_went_direct_is_read_again(void **state)
+{
+        static alignas(FILE_WAY_ALIGN_BYTES) char small_buf[4096], large_buf[FILE_WAY_LARGE_BYTES];
+        struct file_found found = found_kind(IO_KIND_BLOCK);
+        struct file_op *small_op, *large_op;
+        struct waited_req small, large;
+        struct script script;
+
+        close(found.fd);
+        found.fd = open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+        if (fcntl(found.fd, F_SETFL, O_DIRECT) < 0 || fcntl(found.fd, F_SETFL, 0) < 0)
+                skip();
+        found.way = FILE_WAY_UNDECIDED;
+        script_init(&script, &found);
+        req_start(script.endpoint, &small, IO_READ, 0, 0, sizeof(small_buf), small_buf);
+        req_start(script.endpoint, &large, IO_READ, 0, 4096, sizeof(large_buf), large_buf);
+        small_op = script_call(&script, FILE_CALL_READ);
+        large_op = kc_list_entry(small_op->node.next, struct file_op, node);
+        answer(&script, large_op, -EINVAL);
+        answer(&script, small_op, -EINVAL);
+        assert_false(small.done || large.done);
+        answer(&script, large_op, sizeof(large_buf));
+        answer(&script, small_op, sizeof(small_buf));
+        assert_true(small.done && large.done);
+        assert_int_equal(small.req.status, 0);
+        assert_int_equal(large.req.status, 0);
+        script_done(&script);
+}
+
 /* ---- flush */
 
 static void a_failed_flush_is_never_believed_again(void **state)
@@ -454,6 +485,7 @@ int main(void)
             cmocka_unit_test(zero_takes_its_ladder_down_and_remembers),
             cmocka_unit_test(zero_of_a_cached_range_writes_it_back_first),
             cmocka_unit_test(a_direct_write_that_does_not_suit_goes_through_the_cache),
+            cmocka_unit_test(a_read_that_waited_while_others_went_direct_is_read_again),
             cmocka_unit_test(a_failed_flush_is_never_believed_again),
             cmocka_unit_test(a_failed_fua_write_fails_later_flushes),
             cmocka_unit_test(a_flush_waits_for_syncs_that_may_have_taken_its_error),

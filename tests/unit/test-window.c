@@ -170,6 +170,31 @@ static void test_a_start_that_was_held_up_is_not_taken_for_a_long_way(void **sta
         }
 }
 
+/* Come back all together, `delay_ns` after they left. */
+static void complete_together(struct window *window, uint64_t *now_ns, uint64_t delay_ns)
+{
+        unsigned chunks = window->chunks;
+
+        *now_ns += delay_ns;
+        for (unsigned i = 0; i < chunks && window->chunks == chunks; i++)
+                window_completed(window, CHUNK_BYTES, delay_ns, true, *now_ns);
+}
+
+static void test_only_a_leap_that_was_made_is_taken_back(void **state)
+{
+        struct window window;
+        uint64_t now_ns = 0;
+
+        window_init(&window, now_ns);
+        window.may_leap = true;
+        while (window.chunks <= WINDOW_MAX / WINDOW_LEAP_TIMES)
+                complete_together(&window, &now_ns, 100000000);
+        complete_together(&window, &now_ns, 100000000); /* it pays, and there is no room for another one */
+        assert_int_equal(window.chunks, WINDOW_MAX);
+        window_completed(&window, CHUNK_BYTES, 1000000, true, now_ns + 1000000);
+        assert_int_equal(window.chunks, WINDOW_MAX);
+}
+
 static void test_what_was_before_the_first_chunk_does_not_count(void **state)
 {
         struct window window;
@@ -366,6 +391,7 @@ int main(void)
             cmocka_unit_test(test_others_in_the_way_do_not_make_it_leap),
             cmocka_unit_test(test_a_slow_device_is_not_taken_for_a_far_one),
             cmocka_unit_test(test_a_start_that_was_held_up_is_not_taken_for_a_long_way),
+            cmocka_unit_test(test_only_a_leap_that_was_made_is_taken_back),
             cmocka_unit_test(test_what_was_before_the_first_chunk_does_not_count),
             cmocka_unit_test(test_it_follows_a_delay_that_comes_and_goes),
             cmocka_unit_test(test_noise_neither_stops_it_short_nor_drives_it_up),
