@@ -13,6 +13,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -65,6 +66,7 @@ static void wake(struct kc_actor_uv *actor)
         } while (r < 0 && errno == EINTR);
         assert(r == 0); /* it counts a few at most: there is room */
         (void)r;
+        atomic_fetch_sub_explicit(&actor->n_waking, 1, memory_order_release); /* it may be gone after that */
 }
 
 static void post(struct kc_actor *to, struct kc_msg *msg)
@@ -86,6 +88,8 @@ static void post(struct kc_actor *to, struct kc_msg *msg)
         actor->mail_tail = &msg->next;
         awake = actor->awake;
         actor->awake = true;
+        if (!awake) /* before the message can be taken, and the actor be closed for it */
+                atomic_fetch_add_explicit(&actor->n_waking, 1, memory_order_relaxed);
         pthread_mutex_unlock(&actor->lock);
         if (!awake)
                 wake(actor);
@@ -264,6 +268,10 @@ static void on_handle_closed(uv_handle_t *handle)
         while ((mail = take_mail(actor, false)) != NULL)
                 deliver(actor, mail);
         assert(kc_timer_next_ns(&actor->actor.timers) == UINT64_MAX);
+        /* Whoever sent the last word may not have come to its wake-up yet, which need not have been the one
+         * that had it delivered. */
+        while (atomic_load_explicit(&actor->n_waking, memory_order_acquire) > 0)
+                sched_yield();
         close(actor->wake_fd);
         pthread_mutex_destroy(&actor->lock);
         actor->on_closed(actor);

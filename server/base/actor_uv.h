@@ -25,6 +25,7 @@ struct kc_actor_uv {
         pthread_mutex_t lock; /* guards the three below, nothing else */
         struct kc_msg *mail_head, **mail_tail;
         bool awake;                /* a wake-up is on its way or being served: senders need not send one */
+        atomic_uint n_waking;      /* senders that are about to wake it: it is not closed under them */
         _Atomic(pthread_t) thread; /* that delivers; the loop's. 0: not known yet */
         struct kc_msg *own_head, **own_tail; /* what it has posted to itself: its thread's alone */
         bool delivering;

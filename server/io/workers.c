@@ -53,9 +53,8 @@ err_after_alloc:
         if (r < 0)
                 kc_error_set(err, r, KC_CLASS_LIMIT,
                     "threads: %u of the %u for local devices and host names can be made: %s; raise the limit "
-                    "of processes "
-                    "(ulimit -u, "
-                    "pids.max) or of the address space (ulimit -v), or set UV_THREADPOOL_SIZE to fewer",
+                    "of processes (ulimit -u, pids.max) or of the address space (ulimit -v), or set "
+                    "UV_THREADPOOL_SIZE to fewer",
                     n, n_threads, uv_strerror(r));
         return r;
 }

@@ -11,6 +11,7 @@
 #include "base/list.h"
 
 static atomic_uint n_wakeups;
+static void (*_Atomic on_wakeup)(void); /* inside post, before the wake-up is sent; or NULL */
 
 int eventfd_write(int fd, eventfd_t value)
 {
@@ -19,6 +20,8 @@ int eventfd_write(int fd, eventfd_t value)
         if (real == NULL)
                 real = (int (*)(int, eventfd_t))dlsym(RTLD_NEXT, "eventfd_write");
         n_wakeups++;
+        if (on_wakeup != NULL)
+                on_wakeup();
         return real(fd, value);
 }
 
