@@ -230,6 +230,50 @@ static void test_it_follows_a_delay_that_comes_and_goes(void **state)
         assert_true(device.window.chunks <= 4);
 }
 
+/* From both beginnings, for 1 GB/s and 100 MB/s: it gets to where the rate is, and stays within a factor. */
+static void test_from_either_start_it_comes_to_rest_near_bandwidth_times_delay(void **state)
+{
+        static const double delays_ns[] = {0, 2e6, 20e6, 100e6}; /* there and back */
+        static const double rates[] = {1e9, 1e8};
+        static const unsigned starts[] = {WINDOW_START, WINDOW_START_DEEP};
+
+        for (unsigned i = 0; i < 4 * 2 * 2; i++) {
+                double delay_ns = delays_ns[i / 4], bytes_per_s = rates[i / 2 % 2];
+                double fit = 1 + delay_ns / S_NS * bytes_per_s / CHUNK_BYTES;
+                struct device device;
+
+                device_init(&device, bytes_per_s, delay_ns);
+                device.window.chunks = starts[i % 2];
+                run(&device, 20 * S_NS);
+                for (unsigned j = 0; j < 200; j++) {
+                        double rate = run(&device, S_NS / 2);
+
+                        if (rate < 0.6 || device.window.chunks > 4 * fit + 4)
+                                fail_msg("delay %.0f ms, %.0f MB/s, from %u: window %u for %.0f, rate %.2f",
+                                    delay_ns / 1e6, bytes_per_s / 1e6, starts[i % 2], device.window.chunks,
+                                    fit, rate);
+                }
+        }
+}
+
+static void test_it_follows_a_bandwidth_that_falls_to_a_tenth_and_comes_back(void **state)
+{
+        struct device device;
+        unsigned before;
+
+        device_init(&device, 1e9, 20e6);
+        run(&device, 10 * S_NS);
+        assert_true(run(&device, S_NS) > 0.75);
+        before = device.window.chunks;
+        device.bytes_per_s = 1e8;
+        run(&device, 60 * S_NS);
+        assert_true(run(&device, S_NS) > 0.75);
+        assert_true(device.window.chunks <= before / 2);
+        device.bytes_per_s = 1e9;
+        run(&device, 60 * S_NS);
+        assert_true(run(&device, S_NS) > 0.75);
+}
+
 static void test_noise_neither_stops_it_short_nor_drives_it_up(void **state)
 {
         unsigned n_deep = 0, n_slow = 0;
@@ -394,6 +438,8 @@ int main(void)
             cmocka_unit_test(test_only_a_leap_that_was_made_is_taken_back),
             cmocka_unit_test(test_what_was_before_the_first_chunk_does_not_count),
             cmocka_unit_test(test_it_follows_a_delay_that_comes_and_goes),
+            cmocka_unit_test(test_from_either_start_it_comes_to_rest_near_bandwidth_times_delay),
+            cmocka_unit_test(test_it_follows_a_bandwidth_that_falls_to_a_tenth_and_comes_back),
             cmocka_unit_test(test_noise_neither_stops_it_short_nor_drives_it_up),
             cmocka_unit_test(test_a_round_that_something_else_limited_teaches_nothing),
             cmocka_unit_test(test_a_trial_has_two_rounds),
