@@ -190,6 +190,11 @@ void cursor_done(struct cursor *cursor);
 void run_check_fetches(struct run *run, uint64_t now_ns);
 /* The destinations that the main cursor still serves. */
 uint64_t run_main_mask(const struct run *run);
+/* Whether it waits for extents; not for those that are late: it goes on without. */
+static inline bool cursor_waits(const struct cursor *cursor)
+{
+        return cursor->fetching && !cursor->fetch_late;
+}
 /* Let destination `d` read for itself from now on. */
 void run_detach(struct run *run, unsigned d);
 

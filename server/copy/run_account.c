@@ -249,17 +249,13 @@ void run_fill_result(struct run *run)
 
 /* ---- what people see meanwhile */
 
-/* Nobody waits any more for what is late: it went on without. */
-static bool is_fetching(const struct run *run)
+static bool waits_for_extents(const struct run *run)
 {
-        bool fetching = run->main.fetching && !run->main.fetch_late;
+        bool waits = cursor_waits(&run->main);
 
-        for (unsigned d = 0; d < run->facts.n_to; d++) {
-                const struct cursor *cursor = run->dests[d].cursor;
-
-                fetching |= cursor && cursor->fetching && !cursor->fetch_late;
-        }
-        return fetching;
+        for (unsigned d = 0; d < run->facts.n_to; d++)
+                waits |= run->dests[d].cursor && cursor_waits(run->dests[d].cursor);
+        return waits;
 }
 
 static void describe_stall(struct run *run, uint64_t now_ns)
@@ -273,7 +269,7 @@ static void describe_stall(struct run *run, uint64_t now_ns)
         for (unsigned d = 0; d < run->facts.n_to && !device; d++)
                 if (run->dests[d].resizing || run->dests[d].flushing)
                         device = run->leg->endpoints[1 + d].port->name;
-        if (!device && is_fetching(run))
+        if (!device && waits_for_extents(run))
                 device = run->leg->endpoints[0].port->name;
         kc_list_for_each (pos, &run->leg->chunks) {
                 if (!device)

@@ -325,12 +325,12 @@ static bool deal_detached(struct run *run, unsigned d)
                 /* Nothing is out: whatever has no fate is to be done, from the first gap on. */
                 if (!ledger_gap(&dest->ledger, 0, &start_bytes, &end_bytes))
                         return false;
-                if (!cursor->fetching)
+                if (!cursor_waits(cursor))
                         cursor->at_bytes = start_bytes;
         } else if (!ledger_gap(&dest->ledger, cursor->at_bytes, &start_bytes, &end_bytes)) {
                 return false;
         }
-        if (cursor->at_bytes < start_bytes && !cursor->fetching)
+        if (cursor->at_bytes < start_bytes && !cursor_waits(cursor))
                 cursor->at_bytes = start_bytes;
         if (cursor->at_bytes < start_bytes || cursor->at_bytes >= end_bytes)
                 return false;

@@ -26,7 +26,6 @@ struct wish case_copy(unsigned client, unsigned from, unsigned to);
 /* cases_late.c: answers that do not come */
 struct scenario *case_late_write_after_cancel(uint64_t seed, bool verbose);
 struct scenario *case_silent_device_times_out(uint64_t seed, bool verbose);
-struct scenario *case_silent_extents_end_no_connection(uint64_t seed, bool verbose);
 struct scenario *case_silent_destination_is_left(uint64_t seed, bool verbose);
 struct scenario *case_silent_destination_holds_no_slow_one(uint64_t seed, bool verbose);
 struct scenario *case_tenth_of_the_speed(uint64_t seed, bool verbose);
@@ -57,6 +56,7 @@ struct scenario *case_queued_jobs_say_for_what(uint64_t seed, bool verbose);
 
 /* cases_policy.c: what an error ends, and what it does not */
 struct scenario *case_error_policies(uint64_t seed, bool verbose);
+struct scenario *case_silent_extents_end_no_connection(uint64_t seed, bool verbose);
 struct scenario *case_durable_stays_durable(uint64_t seed, bool verbose);
 
 /* cases_validate.c: jobs that are only judged */

@@ -160,45 +160,6 @@ struct scenario *case_silent_device_times_out(uint64_t seed, bool verbose)
         return s;
 }
 
-/* ---- a server that never says where its holes are, and reads well: they are hints, for as long as it takes
- */
-
-struct scenario *case_silent_extents_end_no_connection(uint64_t seed, bool verbose)
-{
-        struct scenario *s = scenario_new(seed, 1 + (unsigned)(seed % 2), verbose);
-        struct device_config config = case_device(MIB);
-        const struct check_job *check;
-        struct engine_job_view view;
-        struct wish wish;
-        uint64_t start_ns;
-
-        s->config.command_timeout_ns = 5 * SECOND_NS;
-        config.silent_ops = 1u << IO_EXTENTS;
-        scenario_device(s, &config);
-        config.silent_ops = 0;
-        scenario_device(s, &config);
-        scenario_start(s);
-        scenario_client(s, "user", 16);
-        wish = case_copy(0, 0, 1);
-        wish.options.no_extents = false;
-        wish.options.rate_bytes_per_s = 16 << 10;
-        wish.expect_completed = true;
-        start_ns = s->world.now_ns;
-        check = scenario_submit(s, &wish)->check;
-        scenario_run_for(s, s->config.command_timeout_ns + SECOND_NS);
-        for (unsigned i = 0; i < 10 && !s->world.failed; i++) { /* it waits for its rate, and for no device */
-                scenario_run_for(s, SECOND_NS / 2);
-                case_expect(s, engine_job_get(s->engine, check->id, &view) == 0 && view.reason[0] == '\0');
-        }
-        scenario_run(s, scenario_all_ended, "the copy");
-        if (s->world.failed)
-                return s;
-        case_expect(s, check->end == JOB_COMPLETED);
-        case_expect(s, check->end_ns - start_ns > s->config.command_timeout_ns + s->config.quarantine_ns);
-        scenario_end(s);
-        return s;
-}
-
 /* ---- a destination that falls silent in mid copy is left behind by the other */
 
 struct scenario *case_silent_destination_is_left(uint64_t seed, bool verbose)

@@ -1,5 +1,5 @@
 /* Directed scenarios about what an error ends, and what it does not: the three policies, for a destination
- * that fails at one place and for a source that does. */
+ * that fails at one place and for a source that does; extents that are never told, flushes that fail. */
 #include <errno.h>
 
 #include "sim/cases.h"
@@ -87,6 +87,55 @@ struct scenario *case_error_policies(uint64_t seed, bool verbose)
                 expect_read_error(s, job->check, policy);
         else
                 expect_write_error(s, job->check, policy);
+        scenario_end(s);
+        return s;
+}
+
+/* ---- a server that never says where its holes are, and reads well: they are hints, for as long as it takes,
+ * also for a destination that reads for itself */
+
+struct scenario *case_silent_extents_end_no_connection(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 1 + (unsigned)(seed % 2), verbose);
+        struct device_config config = case_device(MIB);
+        bool several = seed / 2 % 2;
+        const struct check_job *check;
+        struct engine_job_view view;
+        struct wish wish;
+        uint64_t start_ns;
+
+        s->config.command_timeout_ns = 20 * SECOND_NS;
+        s->config.helpers_min_bytes = MIB; /* each lane leaves a gap of its own */
+        config.silent_ops = 1u << IO_EXTENTS;
+        config.block_max_bytes = 16 << 10;
+        scenario_device(s, &config);
+        config.silent_ops = 0;
+        scenario_device(s, &config);
+        config.bytes_per_s = 16 << 10; /* one that falls behind, and is left with gaps here and there */
+        config.stall_one_in = 4;
+        config.stall_ns = SECOND_NS;
+        scenario_device(s, &config);
+        scenario_start(s);
+        scenario_client(s, "user", 16);
+        wish = case_copy(0, 0, 1);
+        wish.options.no_extents = false;
+        wish.n_to = several ? 2 : 1;
+        wish.to[1].device = 2;
+        wish.options.rate_bytes_per_s = several ? 0 : 16 << 10;
+        wish.expect_completed = true;
+        start_ns = s->world.now_ns;
+        check = scenario_submit(s, &wish)->check;
+        scenario_run_for(s, s->config.command_timeout_ns + SECOND_NS);
+        /* it waits for its rate, and for no device */
+        for (unsigned i = 0; i < 10 && !several && !s->world.failed; i++) {
+                scenario_run_for(s, SECOND_NS / 2);
+                case_expect(s, engine_job_get(s->engine, check->id, &view) == 0 && view.reason[0] == '\0');
+        }
+        scenario_run(s, scenario_all_ended, "the copy");
+        if (s->world.failed)
+                return s;
+        case_expect(s, check->end == JOB_COMPLETED && check->results[wish.n_to - 1].detached == several);
+        case_expect(s, check->end_ns - start_ns > s->config.command_timeout_ns + s->config.quarantine_ns);
         scenario_end(s);
         return s;
 }
