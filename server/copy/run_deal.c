@@ -15,6 +15,9 @@
 #define SPAN_SHARED_MAX_BYTES (4ull << 20)
 #define SPAN_ZERO_MAX_BYTES (16ull << 30)
 #define LEDGER_RANGES_MAX 4096u
+/* Less than that is read sooner than it is asked about: the answer would be a round trip, and the zeroes are
+ * found anyway. */
+#define EXTENTS_MIN_BYTES (128u << 10)
 
 uint64_t run_main_mask(const struct run *run)
 {
@@ -33,7 +36,8 @@ int cursor_init(struct cursor *cursor, struct run *run)
 {
         const struct run_facts *facts = &run->facts;
         bool extents = !facts->zero_job && !run->spec->options.no_extents &&
-                       run->leg->endpoints[0].endpoint->info.can_extents;
+                       run->leg->endpoints[0].endpoint->info.can_extents &&
+                       (facts->length_bytes >= EXTENTS_MIN_BYTES || !facts->detect_zeroes);
         uint64_t now_ns = kc_actor_now_ns(run->home);
 
         cursor->run = run;

@@ -57,6 +57,7 @@ struct scenario *case_queued_jobs_say_for_what(uint64_t seed, bool verbose);
 /* cases_policy.c: what an error ends, and what it does not */
 struct scenario *case_error_policies(uint64_t seed, bool verbose);
 struct scenario *case_silent_extents_end_no_connection(uint64_t seed, bool verbose);
+struct scenario *case_short_jobs_ask_for_no_extents(uint64_t seed, bool verbose);
 struct scenario *case_durable_stays_durable(uint64_t seed, bool verbose);
 
 /* cases_validate.c: jobs that are only judged */

@@ -140,6 +140,36 @@ struct scenario *case_silent_extents_end_no_connection(uint64_t seed, bool verbo
         return s;
 }
 
+/* ---- what is as good as read already is not asked about; unless only the answer tells what is zero */
+
+struct scenario *case_short_jobs_ask_for_no_extents(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 1, verbose);
+        struct device_config config = case_device(MIB);
+        unsigned n_asked = 0;
+        struct wish wish;
+
+        config.can_extents = true;
+        scenario_device(s, &config);
+        scenario_device(s, &config);
+        scenario_start(s);
+        scenario_client(s, "user", 64);
+        wish = case_copy(0, 0, 1);
+        wish.options.no_extents = false;
+        wish.options.no_detect_zeroes = seed % 2;
+        wish.from.count_sectors = seed % 4 < 2 ? 128 : 256;
+        wish.expect_completed = true;
+        scenario_submit(s, &wish);
+        scenario_run(s, scenario_all_ended, "the copy");
+        if (s->world.failed)
+                return s;
+        for (unsigned i = 0; i < s->devices[0].n_ops; i++)
+                n_asked += s->devices[0].ops[i]->op == IO_EXTENTS;
+        case_expect(s, (n_asked > 0) == (seed % 4 != 0));
+        scenario_end(s);
+        return s;
+}
+
 /* ---- a failed flush takes nothing back that an earlier one has made durable, be it by the same instant's
  * clock: two destinations on one device, flushed one after the other */
 
