@@ -1,5 +1,5 @@
 # A destination that is the source under another name is refused: a hard link, a symbolic link, another path, a
-# loop device over the file, two sockets of one export, a partition's disk.
+# loop device over the file, two names of one socket, a partition's disk.
 # labels: core
 source "$(dirname "$0")/../lib/functions.sh"
 requires nbdkit jq
@@ -38,6 +38,6 @@ copy "$uri" "$uri"
 expect_refused 'to\[0\]' 'overlap|same'
 copy "$uri#0+8" "$uri#8+8"
 expect_done
-ln "$sock" "$tmp/second.sock"
+ln -s "$sock" "$tmp/second.sock"
 copy "$uri" "nbd+unix:///?socket=$tmp/second.sock"
 expect_refused 'to\[0\]' 'overlap|same'
