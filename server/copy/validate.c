@@ -393,9 +393,8 @@ static bool check_chunks(const struct validation *v, uint32_t pages)
         needed_pages = (align_bytes + KC_PAGE_BYTES - 1) / KC_PAGE_BYTES;
         if (pages == 0) {
                 refuse(v->refusal, KC_CLASS_LIMIT, "pages",
-                    "pages: all of the server's are reserved by other clients; connect again later, or start "
-                    "the "
-                    "server with more --pages");
+                    "pages: all of the server's are reserved by other clients; connect again later, let them "
+                    "reserve fewer (--pages), or start the server with more");
                 return refuse_limit(v->refusal, needed_pages);
         }
         if (buffer_pages < needed_pages) {
