@@ -278,9 +278,9 @@ static void read_submit(struct chunk *chunk)
         if (rc < 0) {
                 chunk->reading = false;
                 if (chunk->step == CHUNK_MERGE_READ)
-                        chunk_decide(&chunk->writes[0], rc, kc_class_of_errno(rc), 0);
+                        chunk_decide(&chunk->writes[0], rc, endpoint_class_of_refusal(rc), 0);
                 else
-                        chunk_read_failed(chunk, rc, kc_class_of_errno(rc));
+                        chunk_read_failed(chunk, rc, endpoint_class_of_refusal(rc));
                 return;
         }
         lane_tick_at(chunk->leg->lane, chunk->read_deadline_ns);

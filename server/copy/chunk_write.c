@@ -71,7 +71,7 @@ static void write_submit(struct chunk_write *w, enum io_op op, void *buf, uint64
         rc = leg_submit(chunk->leg, chunk_destination(w), req);
         if (rc < 0) {
                 w->in_flight = false;
-                chunk_decide(w, rc, kc_class_of_errno(rc), 0);
+                chunk_decide(w, rc, endpoint_class_of_refusal(rc), 0);
                 return;
         }
         lane_tick_at(chunk->leg->lane, w->deadline_ns);

@@ -207,7 +207,7 @@ static void pump(struct gate *gate)
                 remove_waiting(gate, req);
                 rc = let_out(gate, req);
                 if (rc < 0)
-                        fail(gate, req, rc, rc == -ENOMEM ? KC_CLASS_INTERNAL : kc_class_of_errno(rc));
+                        fail(gate, req, rc, endpoint_class_of_refusal(rc));
         }
 }
 

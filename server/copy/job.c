@@ -75,6 +75,8 @@ const char *job_reason(const struct job *job, char *buf, size_t buf_bytes)
         case JOB_WAITING:
                 if (job->on_let_go)
                         snprintf(buf, buf_bytes, "closing its devices");
+                else if (job_end_owed(job))
+                        snprintf(buf, buf_bytes, "over, but there is no memory to report it");
                 else if (job->locks)
                         job_describe_blocker(job, buf, buf_bytes);
                 else if (!kc_list_empty(&job->runnable_node))
@@ -182,9 +184,15 @@ static void resolve_again(struct job *job)
 
                 if (end->device && !end->name)
                         end->name = strdup(end->device->name);
-                if (end->device)
-                        device_put(end->device);
-                end->device = NULL;
+                if (end->device && !end->name) {
+                        job_refuse_with(job, "", -ENOMEM, KC_CLASS_INTERNAL, "the server is out of memory");
+                        return;
+                }
+        }
+        for (unsigned i = 0; i < job_n_ends(job); i++) {
+                if (job->ends[i].device)
+                        device_put(job->ends[i].device);
+                job->ends[i].device = NULL;
         }
         job_resolve(job);
 }
@@ -333,14 +341,13 @@ int job_submit(struct engine_client *client, struct copy_spec *spec, struct engi
 static void on_cancel(struct kc_actor *actor, struct kc_msg *msg)
 {
         struct job *job = kc_container_of(msg, struct job, msg);
-        struct kc_error error = {.code = 0};
 
         job->msg_posted = false;
         if (kc_sm_state(&job->sm) >= JOB_COMPLETED) {
                 history_prune(job->engine); /* it may have been kept for this message alone */
                 return;
         }
-        if (job->result)
+        if (job->result || job_end_owed(job))
                 return; /* too late */
         if (job->resolve) {
                 job_resolve_give_up(job);
@@ -349,13 +356,8 @@ static void on_cancel(struct kc_actor *actor, struct kc_msg *msg)
                 kc_sm_move(&job->sm, JOB_DRAINING);
                 run_cancel(job->run, job_cancel_reason(job));
                 job_emit_state(job);
-        } else if (job->no_memory) {
-                kc_error_set(&error, -ENOMEM, KC_CLASS_INTERNAL, "the server is out of memory");
-                job_end_unrun(job, JOB_FAILED, &error, UINT32_MAX);
         } else {
-                kc_error_set(
-                    &error, -ECANCELED, KC_CLASS_CANCELLED, "not complete: %s", job_cancel_reason(job));
-                job_end_unrun(job, JOB_CANCELLED, &error, UINT32_MAX);
+                job_end_unstarted(job);
         }
 }
 

@@ -61,7 +61,7 @@ struct job {
         bool restarted;
         bool run_done, run_drained;
         struct device_waiter close_waiter;
-        struct kc_timer close_timer;
+        struct kc_timer close_timer;        /* before that: until its end, which is owed, is tried again */
         unsigned closing_device;            /* while it lets go of its devices: the next one */
         void (*on_let_go)(struct job *job); /* … and what comes then; else NULL */
 
@@ -121,6 +121,10 @@ void job_let_go(struct job *job, void (*on_let_go)(struct job *job));
 /* job_end.c */
 /* It never ran: the terminal event of a job that has touched nothing. */
 void job_end_unrun(struct job *job, enum job_state state, const struct kc_error *error, unsigned failed_end);
+/* … because it was cancelled, or there was no memory for it. */
+void job_end_unstarted(struct job *job);
+/* There is no memory for the event itself yet: it is tried again. */
+bool job_end_owed(const struct job *job);
 
 /* job_locks.c */
 /* Take its locks, now or when they are granted, and start. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/num.h"
 #include "copy/history.h"
 
 /* ---- the terminal event */
@@ -95,15 +96,56 @@ static void on_let_go(struct job *job)
                 check_run_gone(job);
 }
 
+/* ---- jobs that end without a run */
+
+/* How soon there may be memory again. */
+#define OWED_NS (100 * KC_NS_PER_MS)
+
+static void on_owed(struct kc_timer *timer)
+{
+        job_end_unstarted(kc_container_of(timer, struct job, close_timer));
+}
+
+/* A terminal event is owed, and there is no memory to say anything at all: then later, and why it was is
+ * forgotten by then, but not whether somebody wanted it. */
+static void owe_end(struct job *job, enum job_state state)
+{
+        struct kc_actor *control = job->engine->control;
+
+        job->no_memory |= state != JOB_CANCELLED;
+        job->cancel_wanted = true; /* nobody else is to end it */
+        kc_timer_init(&job->close_timer, on_owed);
+        kc_actor_timer_start(control, &job->close_timer, kc_actor_now_ns(control) + OWED_NS);
+}
+
+bool job_end_owed(const struct job *job)
+{
+        return job->close_timer.armed && !job->on_let_go;
+}
+
+void job_end_unstarted(struct job *job)
+{
+        struct kc_error error = {.code = 0};
+
+        if (job->no_memory)
+                kc_error_set(&error, -ENOMEM, KC_CLASS_INTERNAL, "the server is out of memory");
+        else
+                kc_error_set(
+                    &error, -ECANCELED, KC_CLASS_CANCELLED, "not complete: %s", job_cancel_reason(job));
+        job_end_unrun(job, job->no_memory ? JOB_FAILED : JOB_CANCELLED, &error, UINT32_MAX);
+}
+
 void job_end_unrun(struct job *job, enum job_state state, const struct kc_error *error, unsigned failed_end)
 {
         unsigned n = job->spec->n_to;
         struct job_result *result = calloc(1, sizeof *result + n * sizeof *result->destinations);
 
-        if (!result)
-                abort(); /* a terminal event is owed, and there is no memory to say anything at all */
         job_release_locks(job);
         kc_list_del(&job->runnable_node);
+        if (!result) {
+                owe_end(job, state);
+                return;
+        }
         result->state = state;
         result->length_bytes = job->length_bytes;
         result->n_destinations = n;

@@ -85,11 +85,7 @@ static void validate(struct job *job)
                 return;
         }
         if (job->cancel_wanted) {
-                struct kc_error error = {.code = 0};
-
-                kc_error_set(
-                    &error, -ECANCELED, KC_CLASS_CANCELLED, "not complete: %s", job_cancel_reason(job));
-                job_end_unrun(job, JOB_CANCELLED, &error, UINT32_MAX);
+                job_end_unstarted(job);
                 return;
         }
         for (unsigned i = 0; i < job_n_ends(job); i++) {

@@ -222,7 +222,7 @@ static void flush_start(struct port *port)
         port->flush_deadline_ns = port->flush_sent_ns + port->flush_timeout_ns;
         rc = port->endpoint ? endpoint_submit(port->endpoint, &port->flush_req) : -ENOTCONN;
         if (rc < 0) {
-                flush_failed(port, rc, kc_class_of_errno(rc));
+                flush_failed(port, rc, endpoint_class_of_refusal(rc));
                 return;
         }
         port->flushing = true;

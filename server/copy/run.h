@@ -74,8 +74,8 @@ struct run_dest {
         uint64_t flushed_ns; /* when its flush was answered; 0: not by a flush */
         struct cursor *cursor;
         struct flush_ticket flush;
-        bool flushing;    /* the ticket is out */
-        bool ledger_lost; /* a fate could not be recorded for want of memory */
+        bool flushing;       /* the ticket is out */
+        uint64_t lost_bytes; /* changed, or perhaps, and no memory to record where */
         struct io_req resize_req;
         bool resizing;
         bool cut;         /* or about to be: to its exact size, after the last write */

@@ -56,7 +56,7 @@ static bool nothing_done(const struct run *run)
 {
         for (unsigned d = 0; d < run->facts.n_to; d++)
                 if (ledger_sum(&run->dests[d].ledger, LEDGER_UNTOUCHED) < run->facts.length_bytes ||
-                    run->dests[d].resize_sent)
+                    run->dests[d].lost_bytes > 0 || run->dests[d].resize_sent)
                         return false;
         return true;
 }
@@ -104,8 +104,10 @@ void run_source_failed(struct run *run, int status, enum kc_class class, uint64_
 static void put(struct run *run, unsigned d, uint64_t start_bytes, uint64_t end_bytes, enum ledger_fate fate)
 {
         if (start_bytes < end_bytes && ledger_put(&run->dests[d].ledger, start_bytes, end_bytes, fate) < 0) {
-                /* What cannot be recorded is not claimed: everything without a fate counts as in doubt. */
-                run->dests[d].ledger_lost = true;
+                /* What cannot be recorded is not claimed: what has changed, or may have, counts as in doubt.
+                 */
+                if (fate != LEDGER_UNTOUCHED && fate != LEDGER_SKIPPED)
+                        run->dests[d].lost_bytes += end_bytes - start_bytes;
                 run_stop(run, "out of memory");
         }
 }
@@ -208,10 +210,8 @@ void run_fill_destination(const struct run *run, unsigned d, struct job_destinat
             .done = kc_sm_state(&dest->sm) == DEST_DONE,
             .detached = dest->detached,
         };
-        if (dest->ledger_lost) {
-                ledger->indeterminate += ledger->untouched;
-                ledger->untouched = 0;
-        }
+        ledger->indeterminate += dest->lost_bytes;
+        ledger->untouched -= dest->lost_bytes;
         if (ret_result->done && ledger->indeterminate + ledger->untouched > 0) {
                 explain(run, &ret_result->error);
                 ret_result->durable = false;

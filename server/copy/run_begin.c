@@ -197,7 +197,7 @@ static void resize(struct run *run, unsigned d, unsigned flags)
         dest->resize_req.on_done = on_resized;
         rc = endpoint_submit(run->leg->endpoints[1 + d].endpoint, &dest->resize_req);
         if (rc < 0) {
-                resize_failed(run, d, rc, kc_class_of_errno(rc));
+                resize_failed(run, d, rc, endpoint_class_of_refusal(rc));
                 return;
         }
         dest->resizing = dest->resize_sent = true;

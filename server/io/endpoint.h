@@ -180,6 +180,12 @@ static inline void endpoint_died(struct endpoint *endpoint)
                 endpoint->on_dead(endpoint);
 }
 
+/* Of what endpoint_submit returns, where that is an error: no memory is our own, not the device's. */
+static inline enum kc_class endpoint_class_of_refusal(int rc)
+{
+        return rc == -ENOMEM ? KC_CLASS_INTERNAL : kc_class_of_errno(rc);
+}
+
 static inline int endpoint_submit(struct endpoint *endpoint, struct io_req *req)
 {
         req->status = 0;

@@ -172,7 +172,7 @@ static void on_request(struct kc_actor *actor, struct kc_msg *msg)
         request->inner.status = rc;
         request->inner.sent = false;
         request->inner.sent_ns = 0;
-        request->inner.class = rc == -ENOMEM ? KC_CLASS_INTERNAL : kc_class_of_errno(rc);
+        request->inner.class = endpoint_class_of_refusal(rc);
         send_back(request);
 }
 

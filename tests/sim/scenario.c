@@ -79,7 +79,10 @@ static void submit(struct scenario_job *job)
         const struct wish *wish = &job->wish;
         struct copy_spec *spec =
             copy_spec_new(wish->n_to, (wish->n_to + 1) * DEVICE_NAME_MAX_BYTES + wish->names_bytes);
+        int rc;
 
+        if (spec == NULL && s->may_lack_memory)
+                return; /* nobody has heard of it */
         assert(spec != NULL);
         spec->operation = wish->operation;
         spec->options = wish->options;
@@ -107,7 +110,10 @@ static void submit(struct scenario_job *job)
             job->check->index, wish->client, wish->operation == COPY_OPERATION_COPY ? "copy" : "zero",
             wish->options.validate_only ? ", to be validated only" : "", wish->n_to,
             job->check->length_bytes);
-        if (engine_submit(s->clients[wish->client].client, spec, &job->submission) < 0)
+        rc = engine_submit(s->clients[wish->client].client, spec, &job->submission);
+        if (rc == -ENOMEM && s->may_lack_memory)
+                job->check->state = CHECK_REFUSED;
+        else if (rc < 0)
                 world_fail(&s->world, "job %u: could not be submitted", job->check->index);
 }
 
@@ -153,7 +159,8 @@ struct scenario_job *scenario_submit(struct scenario *s, const struct wish *wish
 {
         struct scenario_job *job = new_job(s, wish);
 
-        submit(job);
+        if (s->clients[wish->client].client != NULL || !s->may_lack_memory)
+                submit(job);
         return job;
 }
 
@@ -231,11 +238,15 @@ unsigned scenario_client(struct scenario *s, const char *identity, uint32_t page
 {
         struct scenario_client *client = &s->clients[s->n_clients];
         struct kc_error err = {0};
+        int rc;
 
         assert(s->n_clients < SCENARIO_CLIENTS_MAX);
         client->scenario = s;
         world_event_init(&client->close_event, 0, on_close_client_event);
-        if (engine_client_open(s->engine, identity, pages, &client->client, &client->pages, &err) < 0)
+        rc = engine_client_open(s->engine, identity, pages, &client->client, &client->pages, &err);
+        if (rc == -ENOMEM && s->may_lack_memory)
+                return s->n_clients++;
+        if (rc < 0)
                 world_fail(&s->world, "no client: %s", err.message);
         if (client->pages < 1 || client->pages > pages)
                 world_fail(&s->world, "%u pages were granted, %u asked for", client->pages, pages);
@@ -265,6 +276,7 @@ static void on_open_refused(struct engine_open *open, const struct engine_refusa
 void scenario_open_handle(struct scenario *s, unsigned client, unsigned device, bool write)
 {
         struct scenario_handle *it = &s->handles[s->n_handles++];
+        int rc;
 
         assert(s->n_handles <= SCENARIO_HANDLES_MAX);
         s->checker.handles_open = true;
@@ -273,7 +285,10 @@ void scenario_open_handle(struct scenario *s, unsigned client, unsigned device, 
             .client = client,
             .device = device,
             .write = write};
-        if (engine_open(s->clients[client].client, s->devices[device].name, write, &it->open) < 0)
+        if (s->clients[client].client == NULL && s->may_lack_memory)
+                return;
+        rc = engine_open(s->clients[client].client, s->devices[device].name, write, &it->open);
+        if (rc < 0 && !(rc == -ENOMEM && s->may_lack_memory))
                 world_fail(&s->world, "a handle could not be asked for");
 }
 
@@ -349,6 +364,8 @@ void scenario_start(struct scenario *s)
         s->config.lanes = lanes;
         s->config.providers = providers;
         status = engine_new(&s->config, &s->engine);
+        if (status == -ENOMEM && s->may_lack_memory)
+                return;
         if (status < 0)
                 world_fail(&s->world, "engine_new: %d", status);
         else

@@ -78,6 +78,7 @@ struct scenario {
         struct world_event close_event; /* started: the engine closes while jobs run */
         bool closing, closed;
         bool may_be_stuck;
+        bool may_lack_memory; /* the engine may say so when it is asked for something */
         unsigned n_stuck;
 };
 
