@@ -19,7 +19,7 @@ room=$loop
 attach_loop "$tmp/room" --read-only
 read_only=$loop
 start_nbdkit memory 1M
-ln "$sock" "$tmp/second.sock"
+ln -s "$sock" "$tmp/second.sock"
 twin="nbd+unix:///?socket=$tmp/second.sock"
 
 # both STATUS ARGS…: the dry run, the real one, and the same of both.

@@ -22,7 +22,7 @@ same_bytes "$tmp/src" "$tmp/b"
 # It concerns everybody who writes to the same export, by whatever name, and whether he has asked for a flush or not.
 start_faulty "$tmp/a"
 faults "$control" "flush 0 0 EIO"
-ln "$sock" "$tmp/second.sock"
+ln -s "$sock" "$tmp/second.sock"
 start_copy --durability none --rate 524288 "$tmp/src#0+2048" "nbd+unix:///?socket=$tmp/second.sock#0+2048"
 must_wait_for 20 grep -q '^write 0 ' "$trace"
 copy "$tmp/src#2048+8" "$uri#2048+8"
@@ -34,7 +34,7 @@ expect 'd(0).error.errno == "EIO"' 'd(0).bytes.copied == 0' 'd(0).bytes.indeterm
 # Nor is a later flush by that name believed.
 start_faulty "$tmp/a"
 faults "$control" "flush 0 0 EIO"
-ln "$sock" "$tmp/third.sock"
+ln -s "$sock" "$tmp/third.sock"
 start_copy --rate 524288 "$tmp/src#0+2048" "nbd+unix:///?socket=$tmp/third.sock#0+2048"
 must_wait_for 20 grep -q '^write 0 ' "$trace"
 copy "$tmp/src#2048+8" "$uri#2048+8"
