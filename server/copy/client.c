@@ -12,16 +12,20 @@
 
 /* ---- the bank: who gets the next slab */
 
-/* One slab back from a lane that has more than the one that wants it would have then; a lane that has none
- * gets one from anybody. So slabs settle evenly among lanes that are short, and none waits for ever. */
+/* One slab back from a lane that has nothing to do, or more than the one that wants it would have then; a
+ * lane that has none gets one from anybody. So slabs settle evenly among lanes that are short, and none waits
+ * for ever. */
 static void recall_for(struct engine_client *client, unsigned lane)
 {
         unsigned n_mine = bank_held(&client->bank, lane), best = 0, n_best = 0;
 
         for (unsigned i = 0; i < client->engine->n_lanes; i++) {
+                const struct share *share = &client->shares[i];
                 unsigned n = bank_held(&client->bank, i);
 
-                if (i != lane && n > n_best && !client->shares[i].recall_posted) {
+                if (n > 0 && share->n_legs == 0)
+                        n = UINT_MAX;
+                if (i != lane && n > n_best && !share->recall_posted) {
                         best = i;
                         n_best = n;
                 }
@@ -62,6 +66,20 @@ static void serve_wants(struct engine_client *client)
         }
         kc_list_for_each (pos, &client->wants)
                 recall_for(client, kc_list_entry(pos, struct share, want_node)->lane->index);
+}
+
+void client_leg_begins(struct engine_client *client, unsigned lane)
+{
+        client->shares[lane].n_legs++;
+}
+
+void client_leg_gone(struct engine_client *client, unsigned lane)
+{
+        struct share *share = &client->shares[lane];
+
+        assert(share->n_legs > 0);
+        if (--share->n_legs == 0) /* others may have its slabs */
+                serve_wants(client);
 }
 
 void client_on_slab_wanted(struct kc_actor *actor, struct kc_msg *msg)

@@ -58,6 +58,10 @@ struct handle *client_handle(struct engine_client *client, uint64_t id);
 /* It is gone: refuse, by message, what waits for a device to open. */
 void client_give_up_opens(struct engine_client *client);
 
+/* A run of the client has a leg on the lane; or had, and nothing of it is left. */
+void client_leg_begins(struct engine_client *client, unsigned lane);
+void client_leg_gone(struct engine_client *client, unsigned lane);
+
 /* From share.c, on control. */
 void client_on_slab_wanted(struct kc_actor *actor, struct kc_msg *msg);
 void client_on_slab_refused(struct kc_actor *actor, struct kc_msg *msg);

@@ -191,6 +191,10 @@ static void check_run_gone(struct job *job)
                 return;
         again = run->stale && !job->restarted && !job->cancel_wanted &&
                 kc_sm_state(&job->sm) < JOB_COMPLETED && !destination_told(job);
+        client_leg_gone(job->client, run->lane->index);
+        for (unsigned lane = 0; lane < job->engine->n_lanes; lane++)
+                if (job->helpers >> lane & 1)
+                        client_leg_gone(job->client, lane);
         job->run = NULL;
         run_free(run);
         free(job->stall);

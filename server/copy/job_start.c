@@ -135,6 +135,7 @@ void job_start(struct job *job)
         job->client->n_runs++;
         kc_list_push(&job->engine->running, &job->running_node);
         job->legs_posted = 1;
+        client_leg_begins(job->client, run->lane->index);
         run_start(run);
         job_emit_state(job);
 }
@@ -186,6 +187,7 @@ void job_try_helpers(struct job *job)
                         continue;
                 job->helpers |= 1ull << lane;
                 job->legs_posted++;
+                client_leg_begins(job->client, lane);
                 fill_leg(job, leg, lane);
                 run_add_leg(job->run, lane);
         }

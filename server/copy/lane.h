@@ -67,6 +67,7 @@ struct share {
         /* control's */
         struct kc_list want_node; /* on the client's list while it waits for a slab */
         bool recall_posted, starved;
+        unsigned n_legs; /* of the client's runs on this lane: with none it needs no slab */
 };
 
 int lane_new(struct kc_actor *actor, struct kc_actor *control, struct io_provider *provider, unsigned index,

@@ -388,6 +388,8 @@ const struct sim_case sim_cases[] = {
     {"far-devices-fill-the-window", case_far_devices_fill_the_window, 6},
     {"local-devices-start-deep", case_local_devices_start_deep, 6},
     {"handles-share-a-lane", case_handles_share_a_lane, 8},
+    {"pages-go-where-they-are-wanted", case_pages_go_where_they_are_wanted, 50},
+    {"small-job-gets-its-turn", case_small_job_gets_its_turn, 50},
     {"extents-are-asked-for-ahead", case_extents_are_asked_for_ahead, 20},
     {"cancel-waits-for-no-extents", case_cancel_waits_for_no_extents, 20},
     {"helper-ends-its-connection-last", case_helper_ends_its_connection_last, 100},

@@ -49,6 +49,10 @@ struct scenario *case_local_devices_start_deep(uint64_t seed, bool verbose);
 struct scenario *case_handles_share_a_lane(uint64_t seed, bool verbose);
 struct scenario *case_extents_are_asked_for_ahead(uint64_t seed, bool verbose);
 
+/* cases_adapt.c: who was there first gives way */
+struct scenario *case_pages_go_where_they_are_wanted(uint64_t seed, bool verbose);
+struct scenario *case_small_job_gets_its_turn(uint64_t seed, bool verbose);
+
 /* cases_wait.c: jobs that wait */
 struct scenario *case_failed_flush_spares_who_waits(uint64_t seed, bool verbose);
 struct scenario *case_cancel_is_not_lost_in_a_restart(uint64_t seed, bool verbose);
