@@ -2,17 +2,18 @@
 """kcopyd side by side with its peers, for every shape of work: ./run bench [--quick] [--only NAME...]
 
 A shape (shapes_*.py) is a kind of work, with its goals as data; race.py says how it is run and judged, stats.py what
-the intervals are, measure.py what is measured, peers.py who takes part. C programs beside them do what nobody else can:
-limit (a bare loop, the floor), jobs (loads on a daemon), check (fills, spoils, compares), relay (delays a stream).
+the intervals are, measure.py what is measured, peers.py who takes part, words.py what the columns mean. C programs
+beside them do what nobody else can: limit (a bare loop, the limit), jobs (loads on a daemon), check (fills, spoils,
+compares), relay (delays a stream).
 
-  --smoke   tiny, every shape, one round: that all of it works and every copy is right; nothing is judged. For CI
-  --quick   a subset, small, 6 rounds
-  (full)    everything, 21 rounds and more
-  --json FILE   every figure of every round;  --svg DIR   two pictures and the tables
+  --quick   a subset, small: two minutes. 6 rounds, of some fewer, of start-up 21
+  (full)    everything: an hour and a half. 21 rounds, of two shapes 3, of start-up 101
+  --smoke   everything, tiny, one round: that all of it works and every copy is right; nothing is judged. For CI
 
 Every copied result is compared, in every mode. Exit status: 1 if a copy failed or differs, otherwise 0, goals met or
-not; 77 if the programs are not built."""
-import argparse
+not; 2 for a command line that is not right; 77 if the programs are not built; 130 if interrupted: then what was measured
+until there is printed and written."""
+import contextlib
 import math
 import os
 import pathlib
@@ -21,6 +22,7 @@ import sys
 
 sys.dont_write_bytecode = True
 
+import arguments
 import estimates
 import host
 import markdown
@@ -32,41 +34,36 @@ import shapes_far
 import shapes_jobs
 import svg
 import table
+import words
 from model import Failed
 
 SHAPES = [*shapes_copy.SHAPES, *shapes_far.SHAPES, *shapes_jobs.SHAPES]
 ROUNDS = {"smoke": 1, "quick": 6, "full": 21}
+PROGRAMS = ("bin/kcopyctl", "bin/kcopyd", *(f"tests/bench/{name}" for name in ("limit", "jobs", "check", "relay")))
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+NOT_BUILT, INTERRUPTED = 77, 128
 
 
-def say(words=""):
-    print(words, flush=True)
+class Interrupted(BaseException):
+    """By a signal. Not an Exception: nobody may take it for a failed copy."""
+
+    def __init__(self, number):
+        super().__init__(number)
+        self.number = number
 
 
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--build", default="build", help="folder of the build")
-    parser.add_argument("--smoke", dest="mode", action="store_const", const="smoke", default="full")
-    parser.add_argument("--quick", dest="mode", action="store_const", const="quick")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="these shapes, or those that begin so")
-    parser.add_argument("--list", action="store_true", help="print the shapes and their goals, and leave")
-    parser.add_argument("--rounds", type=int, help="rounds of every shape")
-    parser.add_argument("--json", metavar="FILE")
-    parser.add_argument("--svg", metavar="DIR")
-    parser.add_argument("--dir", help="where files and loop devices' files live (memory, if there is room)")
-    return parser.parse_args()
+def interrupt(number, _):
+    for other in SIGNALS:
+        signal.signal(other, signal.SIG_IGN)  # everything is put away first
+    raise Interrupted(number)
 
 
-def choose(args):
-    shapes = [s for s in SHAPES if not args.only or any(s.name.startswith(name) for name in args.only)]
-    if args.mode == "quick" and not args.only:
-        shapes = [s for s in shapes if s.quick]
-    if not shapes:
-        sys.exit(f"bench: no shape begins with {' or '.join(args.only)}")
-    return shapes
+def say(line=""):
+    print(line, flush=True)
 
 
 def announce(args, shapes, ran_on):
-    say(f"kcopyd's bench, {args.mode}: {len(shapes)} shapes")
+    say(f"kcopyd's bench, {args.mode}: {len(shapes)} shape{'' if len(shapes) == 1 else 's'}")
     for key, value in ran_on.items():
         if key != "versions":
             say(f"  {key.replace('_', ' ')}: {value}")
@@ -78,56 +75,86 @@ def announce(args, shapes, ran_on):
     say()
 
 
-def run_all(args, shapes, build, folder):
-    """([outcome], how many failed)"""
-    outcomes, failed = [], 0
-    budget_bytes = servers.memory_available_bytes() // 2
-    for shape in shapes:
-        if args.rounds:
-            shape.rounds = {args.mode: args.rounds}
-        lab = servers.Lab(build, folder, budget_bytes, args.mode)
+class Run:
+    """Everything that was asked for, shape by shape."""
+
+    def __init__(self, args, shapes, build, folder):
+        self.args, self.shapes, self.build, self.folder = args, shapes, build, folder
+        self.ran_on = host.describe(folder)
+        self.outcomes, self.failed, self.interrupted = [], [], None
+
+    def run_one(self, shape, budget_bytes):
+        if self.args.rounds:
+            shape.rounds = {self.args.mode: self.args.rounds}
+        lab = servers.Lab(self.build, self.folder, budget_bytes, self.args.mode)
         try:
-            outcome = race.run_shape(lab, shape, args.mode, ROUNDS[args.mode], say)
+            outcome = race.run_shape(lab, shape, self.args.mode, ROUNDS[self.args.mode], say)
         except Failed as reason:
-            failed += 1
+            self.failed.append(shape.name)
             say(f"== {shape.name}: FAILED: {reason}\n")
-            continue
-        outcomes.append(outcome)
+            return
+        self.outcomes.append(outcome)
         for line in table.shape_lines(outcome):
             say(line)
         say()
-    return outcomes, failed
+        self.write_json()
+
+    def run_all(self):
+        budget_bytes = servers.memory_available_bytes() // 2
+        try:
+            for shape in self.shapes:
+                self.run_one(shape, budget_bytes)
+        except Interrupted as by:
+            self.interrupted = by.number
+            say(f"interrupted by {signal.Signals(by.number).name} after {len(self.outcomes)} of {len(self.shapes)} shapes\n")
+
+    def write_json(self):
+        if self.args.json:
+            results.write(self.args.json, self.args.mode, self.ran_on, self.outcomes)
+
+    def tell(self):
+        for line in words.lines():
+            say(line)
+        say()
+        say("Goals")
+        for line in table.goal_lines(self.outcomes, self.args.mode != "smoke"):
+            say(line)
+        self.write_json()
+        if self.args.svg:
+            pathlib.Path(self.args.svg).mkdir(parents=True, exist_ok=True)
+            written = svg.write(self.args.svg, self.args.mode, self.ran_on, self.outcomes)
+            say("  written: " + " ".join([*written, markdown.write(self.args.svg, self.outcomes)]))
+        if self.failed:
+            say(f"  FAILED: {' '.join(self.failed)}")
+
+    def status(self):
+        if self.interrupted:
+            return INTERRUPTED + self.interrupted
+        return 1 if self.failed else 0
 
 
 def main():
-    args = parse()
-    shapes = choose(args)
+    args, shapes = arguments.read(__doc__, SHAPES)
+    if args.check_arguments:
+        return 0
     if args.list:
-        say("\n".join(table.listing(SHAPES if not args.only else shapes)))
+        say("\n".join([*table.listing(shapes), "", *words.lines()]))
         return 0
     build = os.path.abspath(args.build)
-    if not os.path.exists(f"{build}/bin/kcopyctl") or not os.path.exists(f"{build}/tests/bench/limit"):
-        print("bench: not built: ./run bench builds it", file=sys.stderr)
-        return 77
+    for program in PROGRAMS:
+        if not os.access(f"{build}/{program}", os.X_OK):
+            print(f"bench: {build}/{program}: not there; ./run bench builds everything that is needed", file=sys.stderr)
+            return NOT_BUILT
     os.environ.pop("KCOPYD_SERVER", None)
     os.environ["PATH"] = f"{build}/bin:{os.environ['PATH']}:/usr/sbin:/sbin"
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # so that everything is put away
-        signal.signal(number, lambda *_: sys.exit(1))
-    folder = servers.choose_folder(args.dir)
-    ran_on = host.describe(folder)
-    announce(args, shapes, ran_on)
-    outcomes, failed = run_all(args, shapes, build, folder)
-    say("Goals")
-    for line in table.goal_lines(outcomes, args.mode != "smoke"):
-        say(line)
-    if args.json:
-        results.write(args.json, args.mode, ran_on, outcomes)
-    if args.svg:
-        pathlib.Path(args.svg).mkdir(parents=True, exist_ok=True)
-        say("  pictures: " + " ".join([*svg.write(args.svg, args.mode, ran_on, outcomes), markdown.write(args.svg, outcomes)]))
-    if failed:
-        say(f"  {failed} shapes FAILED")
-    return 1 if failed else 0
+    for number in SIGNALS:
+        signal.signal(number, interrupt)
+    run = Run(args, shapes, build, servers.choose_folder(args.dir))
+    announce(args, shapes, run.ran_on)
+    run.run_all()
+    run.tell()
+    return run.status()
 
 
-sys.exit(main())
+with contextlib.suppress(BrokenPipeError):
+    sys.exit(main())

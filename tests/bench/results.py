@@ -1,6 +1,7 @@
 """The figures as JSON: everything that was measured, by round, so that others can judge anew."""
 import dataclasses
 import json
+import os
 
 
 def contender(outcome, name):
@@ -23,7 +24,10 @@ def outcome_object(outcome):
 
 
 def write(path, mode, ran_on, outcomes):
-    with open(path, "w", encoding="utf-8") as out:
+    """Whole or not at all: it is written after every shape."""
+    part = f"{path}.part"
+    with open(part, "w", encoding="utf-8") as out:
         json.dump({"mode": mode, "ran_on": ran_on, "shapes": [outcome_object(o) for o in outcomes]}, out, indent=1,
             ensure_ascii=False)
         out.write("\n")
+    os.replace(part, path)

@@ -170,10 +170,11 @@ FAR = {"smoke": 32 * MIB, "quick": 256 * MIB, "full": 2 * GIB}
 
 SHAPES = [
     Shape("latency", f"latency {DELAY_MS} ms on each side, nbdkit's delay filter",
-        [*LATENCY_GOALS, Goal("ramp", "<=", 6, of=WITHIN)], latency(False), FAR),
+        [*LATENCY_GOALS, Goal("ramp", "<=", 6, of=WITHIN)], latency(False), FAR,
+        rounds={"quick": 3}),
     Shape("latency-tcp", f"latency {DELAY_MS} ms each way on each side, a delayed TCP stream", LATENCY_GOALS,
         latency(True), FAR, quick=False),
     Shape("uneven", "one fast destination and one at a tenth of its speed",
         [Goal("fast", "<=", 1.2, "fast alone"), Goal("wall", "<=", 1.05, "slow alone")], uneven,
-        {"smoke": 16 * MIB, "quick": 128 * MIB, "full": GIB}, rounds={"quick": 3}),
+        {"smoke": 16 * MIB, "quick": 128 * MIB, "full": GIB}, rounds={"quick": 3}, quick=False),
 ]
