@@ -16,6 +16,7 @@
 #ifndef KC_ACTOR_H
 #define KC_ACTOR_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/timer.h"
@@ -33,6 +34,7 @@ struct kc_actor_ops {
         uint64_t (*random)(struct kc_actor *actor);            /* own thread only */
         void (*post)(struct kc_actor *to, struct kc_msg *msg); /* any thread */
         void (*timers_changed)(struct kc_actor *actor);        /* own thread; the earliest deadline moved */
+        void (*pin)(struct kc_actor *actor, bool pinned);      /* own thread; may be NULL */
 };
 
 struct kc_actor {
@@ -62,6 +64,21 @@ static inline void kc_actor_timer_start(struct kc_actor *actor, struct kc_timer 
 {
         if (kc_timer_start(&actor->timers, timer, deadline_ns))
                 actor->ops->timers_changed(actor);
+}
+
+/* Keep the actor's thread on a processor of its own, if it has one, until as many unpins. For actors that
+ * work on one thing together: the scheduler likes to take who is woken to the processor of who wakes him, and
+ * then both have one. A hint, own thread only. */
+static inline void kc_actor_pin(struct kc_actor *actor)
+{
+        if (actor->ops->pin)
+                actor->ops->pin(actor, true);
+}
+
+static inline void kc_actor_unpin(struct kc_actor *actor)
+{
+        if (actor->ops->pin)
+                actor->ops->pin(actor, false);
 }
 
 /* Stop a timer; afterwards its on_timer does not run and its memory may go. Stopping a stopped one is fine.

@@ -197,11 +197,46 @@ static void on_uv_timer(uv_timer_t *timer)
                 arm(actor);
 }
 
+/* ---- a processor of its own. Where the set of processors has changed meanwhile it may not be had: then the
+ * thread roams. */
+
+void kc_actor_uv_own_cpu(struct kc_actor_uv *actor, int cpu)
+{
+        actor->cpu = cpu;
+}
+
+static void stay(struct kc_actor_uv *actor)
+{
+        cpu_set_t own;
+
+        CPU_ZERO(&own);
+        CPU_SET((size_t)actor->cpu, &own);
+        actor->pinned = pthread_getaffinity_np(pthread_self(), sizeof actor->roams, &actor->roams) == 0 &&
+                        pthread_setaffinity_np(pthread_self(), sizeof own, &own) == 0;
+}
+
+static void roam(struct kc_actor_uv *actor)
+{
+        (void)pthread_setaffinity_np(pthread_self(), sizeof actor->roams, &actor->roams);
+        actor->pinned = false;
+}
+
+static void pin(struct kc_actor *base, bool pinned)
+{
+        struct kc_actor_uv *actor = actor_uv(base);
+
+        if (pinned && actor->n_pins++ == 0 && actor->cpu >= 0)
+                stay(actor);
+        if (!pinned && --actor->n_pins == 0 && actor->pinned)
+                roam(actor);
+}
+
 static const struct kc_actor_ops ops = {
     .now_ns = now_ns,
     .random = next_random,
     .post = post,
     .timers_changed = timers_changed,
+    .pin = pin,
 };
 
 static int seed(struct kc_actor_uv *actor)
@@ -226,6 +261,7 @@ int kc_actor_uv_init(struct kc_actor_uv *actor, uv_loop_t *loop, unsigned index)
         actor->actor.ops = &ops;
         actor->actor.index = index;
         actor->loop = loop;
+        actor->cpu = -1;
         actor->mail_tail = &actor->mail_head;
         actor->own_tail = &actor->own_head;
         r = seed(actor);

@@ -10,6 +10,7 @@
 #define KC_ACTOR_UV_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <uv.h>
 
@@ -30,6 +31,10 @@ struct kc_actor_uv {
         struct kc_msg *own_head, **own_tail; /* what it has posted to itself: its thread's alone */
         bool delivering;
         bool running_timers; /* libuv's timer is set once, afterwards */
+        int cpu;             /* of its own; -1: none */
+        unsigned n_pins;
+        bool pinned;
+        cpu_set_t roams; /* where its thread may run when it is not pinned */
         uint64_t random_state[2];
         unsigned handles_open;
         void (*on_closed)(struct kc_actor_uv *actor);
@@ -37,6 +42,8 @@ struct kc_actor_uv {
 
 /* Returns 0 or a negative errno, in which case nothing is left to close. */
 int kc_actor_uv_init(struct kc_actor_uv *actor, uv_loop_t *loop, unsigned index);
+/* Give the actor a processor of its own, for kc_actor_pin. */
+void kc_actor_uv_own_cpu(struct kc_actor_uv *actor, int cpu);
 /* Asynchronous; on_closed runs on the loop, after which the memory may go. Asserts that no timer is armed. */
 void kc_actor_uv_close(struct kc_actor_uv *actor, void (*on_closed)(struct kc_actor_uv *actor));
 

@@ -60,6 +60,10 @@ int leg_open(struct leg *leg)
                 le->remote = rc == 0;
         }
         leg->opened = rc == 0;
+        /* Without that 2 GiB over Unix sockets took 1.10 to 1.19 × the time on two processors, 4 GiB over TCP
+         * 1.07 to 1.23 ×: messages had brought both lanes to one of them. */
+        if (leg->run->wants_helpers)
+                kc_actor_pin(leg->lane->actor);
         return rc;
 }
 
@@ -367,6 +371,8 @@ static void maybe_end(struct leg *leg)
                         endpoint_close(leg->endpoints[i].endpoint, on_remote_closed, leg);
                 }
                 kc_list_del(&leg->ready_node);
+                if (leg->run->wants_helpers)
+                        kc_actor_unpin(leg->lane->actor);
                 leg->closing_remotes--;
         }
         if (leg->closing_remotes > 0)

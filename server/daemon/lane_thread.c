@@ -10,6 +10,7 @@
 struct lane_thread {
         pthread_t thread;
         unsigned index;
+        int cpu;
         struct provider_config config;
         uv_loop_t loop;
         struct kc_actor_uv actor;
@@ -71,6 +72,7 @@ static void *lane_thread_main(void *arg)
                 kc_error_set(lane->err, r, KC_CLASS_INTERNAL, "lane: no actor: %s", uv_strerror(r));
                 goto err_after_loop;
         }
+        kc_actor_uv_own_cpu(&lane->actor, lane->cpu);
         r = provider_new(&lane->actor, &lane->config, &lane->provider, lane->err);
         if (r < 0)
                 goto err_after_actor;
@@ -102,7 +104,7 @@ static void on_thread_end(struct kc_actor *control, struct kc_msg *msg)
         on_stopped(arg);
 }
 
-int lane_thread_start(struct kc_actor *control, unsigned index, const struct provider_config *config,
+int lane_thread_start(struct kc_actor *control, unsigned index, int cpu, const struct provider_config *config,
     struct lane_thread **ret_lane, struct kc_error *err)
 {
         struct lane_thread *lane = calloc(1, sizeof(*lane));
@@ -112,6 +114,7 @@ int lane_thread_start(struct kc_actor *control, unsigned index, const struct pro
         if (!lane)
                 return kc_error_set(err, -ENOMEM, KC_CLASS_INTERNAL, "lane: out of memory");
         lane->index = index;
+        lane->cpu = cpu;
         lane->config = *config;
         lane->control = control;
         lane->stop.on_message = on_stop;

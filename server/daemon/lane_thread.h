@@ -11,9 +11,9 @@
 
 struct lane_thread;
 
-/* Starts the thread and waits until its provider stands. Returns 0 and *ret_lane, or negative errno with
- * `err` filled. */
-int lane_thread_start(struct kc_actor *control, unsigned index, const struct provider_config *config,
+/* Starts the thread and waits until its provider stands. `cpu`: its own while it works together with other
+ * lanes, or -1. Returns 0 and *ret_lane, or negative errno with `err` filled. */
+int lane_thread_start(struct kc_actor *control, unsigned index, int cpu, const struct provider_config *config,
     struct lane_thread **ret_lane, struct kc_error *err);
 struct kc_actor *lane_thread_actor(struct lane_thread *lane);
 struct io_provider *lane_thread_provider(struct lane_thread *lane);

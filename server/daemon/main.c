@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cpus.h"
 #include "base/log.h"
 #include "daemon/daemon.h"
 #include "daemon/state.h"
@@ -53,15 +54,18 @@ static int start_lanes(struct daemon *daemon, struct kc_error *err)
 {
         const struct options *options = &daemon->options;
         struct provider_config config;
+        struct cpus cpus;
         int r;
 
+        cpus_read(&cpus);
         provider_config_defaults(&config);
         config.local_io = options->local_io;
         daemon->lanes = calloc(options->n_lanes, sizeof(daemon->lanes[0]));
         if (!daemon->lanes)
                 return kc_error_set(err, -ENOMEM, KC_CLASS_INTERNAL, "kcopyd: out of memory");
         while (daemon->n_lanes < options->n_lanes) {
-                r = lane_thread_start(&daemon->control.actor, daemon->n_lanes + 1, &config,
+                r = lane_thread_start(&daemon->control.actor, daemon->n_lanes + 1,
+                    cpus_pick(&cpus, daemon->n_lanes, options->n_lanes), &config,
                     &daemon->lanes[daemon->n_lanes], err);
                 if (r < 0)
                         return r;

@@ -34,7 +34,7 @@ void limit_end_open(struct limit_end *end, const char *name, bool write, bool di
                 return;
         }
         end->nbd = nbd_create();
-        if (!end->nbd || nbd_connect_uri(end->nbd, name) < 0)
+        if (!end->nbd || nbd_set_pread_initialize(end->nbd, false) < 0 || nbd_connect_uri(end->nbd, name) < 0)
                 die_nbd(end);
 }
 

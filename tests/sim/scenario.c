@@ -478,9 +478,7 @@ void scenario_end(struct scenario *s)
                 return;
         for (unsigned i = 0; i < s->n_lanes; i++)
                 provider_sim_done(&s->providers[i]);
-        for (unsigned i = 1; i <= s->n_lanes; i++)
-                if (kc_timer_next_ns(&world_actor(&s->world, i)->timers) != UINT64_MAX)
-                        world_fail(&s->world, "lane %u: a timer is armed after the engine has closed", i);
+        world_check_lanes_idle(&s->world);
         if (s->world.failed)
                 return;
         engine_unobserve(s->engine, &s->observer);

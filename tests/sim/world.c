@@ -180,11 +180,34 @@ static void actor_timers_changed(struct kc_actor *actor)
         check_current(actor_of(actor), "timer changed"); /* the heap is looked at anew at each step */
 }
 
+static void actor_pin(struct kc_actor *actor, bool pinned)
+{
+        struct world_actor *of = actor_of(actor);
+
+        check_current(of, "pinned");
+        if (!pinned && of->n_pins == 0)
+                world_fail(of->world, "actor %u: unpinned once too often", actor->index);
+        of->n_pins += pinned ? 1 : -1u;
+}
+
+void world_check_lanes_idle(struct world *world)
+{
+        for (unsigned i = 1; i < WORLD_ACTORS_MAX; i++) {
+                struct world_actor *lane = &world->actors[i];
+
+                if (kc_timer_next_ns(&lane->actor.timers) != UINT64_MAX)
+                        world_fail(world, "lane %u: a timer is armed after the engine has closed", i);
+                if (lane->n_pins > 0)
+                        world_fail(world, "lane %u: still pinned after the engine has closed", i);
+        }
+}
+
 static const struct kc_actor_ops actor_ops = {
     .now_ns = actor_now_ns,
     .random = actor_random,
     .post = actor_post,
     .timers_changed = actor_timers_changed,
+    .pin = actor_pin,
 };
 
 /* ---- events */

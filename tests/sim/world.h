@@ -34,6 +34,7 @@ struct world_actor {
         struct kc_actor actor; /* first: the ops cast */
         struct world *world;
         uint64_t random_state;
+        unsigned n_pins;
         unsigned timer_laziness; /* 1: its due timers are as likely as anything else; n: a n-th of that */
 };
 
@@ -92,6 +93,8 @@ uint64_t world_log_between(struct world *world, uint64_t low, uint64_t high);
 /* True once in n; never with n 0. */
 bool world_one_in(struct world *world, uint64_t n);
 
+/* The engine has closed: no lane has a timer or is pinned. */
+void world_check_lanes_idle(struct world *world);
 void world_event_init(
     struct world_event *event, unsigned actor_index, void (*on_event)(struct world_event *));
 /* Start (or restart) an event, `delay_ns` from now. */
