@@ -77,7 +77,7 @@ const char *job_reason(const struct job *job, char *buf, size_t buf_bytes)
                         snprintf(buf, buf_bytes, "closing its devices");
                 else if (job_end_owed(job))
                         snprintf(buf, buf_bytes, "over, but there is no memory to report it");
-                else if (job->locks)
+                else if (job->locks && !job->run_done)
                         job_describe_blocker(job, buf, buf_bytes);
                 else if (!kc_list_empty(&job->runnable_node))
                         describe_queue(job, buf, buf_bytes);
@@ -178,7 +178,6 @@ void job_refuse_with(struct job *job, const char *field, int code, enum kc_class
 static void resolve_again(struct job *job)
 {
         job->restarted = true;
-        job_emit_state(job);
         for (unsigned i = 0; i < job_n_ends(job); i++) {
                 struct job_ends *end = &job->ends[i];
 
@@ -208,16 +207,19 @@ static bool has_retired_device(const struct job *job)
 
 void job_begin(struct job *job)
 {
-        if (!job->restarted && has_retired_device(job))
-                resolve_again(job);
-        else
+        if (job->restarted || !has_retired_device(job)) {
                 job_lock(job);
+                return;
+        }
+        job_emit_state(job);
+        resolve_again(job);
 }
 
 void job_locked(struct job *job)
 {
         if (!job->restarted && has_retired_device(job)) {
                 job_release_locks(job); /* their keys are those of the devices that it had */
+                job_emit_state(job);
                 resolve_again(job);
         } else {
                 job_start(job);
@@ -297,14 +299,20 @@ static void on_submit(struct kc_actor *actor, struct kc_msg *msg)
                 job_resolve(job);
 }
 
+void job_wait_again(struct job *job)
+{
+        kc_sm_move(&job->sm, JOB_WAITING);
+        job->engine->n_running--;
+        job->engine->n_waiting++;
+        job_emit_state(job);
+}
+
 void job_restart(struct job *job)
 {
         job->run_done = job->run_drained = false;
         job->legs_posted = job->legs_late = 0;
         job->helpers_wanted = false;
         job->helpers = 0;
-        kc_sm_move(&job->sm, JOB_WAITING);
-        job->engine->n_waiting++;
         resolve_again(job);
 }
 

@@ -145,7 +145,9 @@ void job_on_run_drained(struct kc_actor *actor, struct kc_msg *msg);
 void job_on_late_leg(struct kc_actor *actor, struct kc_msg *msg);
 void job_on_cancel_obeyed(struct kc_actor *actor, struct kc_msg *msg);
 
-/* A stale run is over: resolve again, once. */
+/* A stale run is over: it waits, which is told before others have its locks; then, once, it resolves again.
+ */
+void job_wait_again(struct job *job);
 void job_restart(struct job *job);
 
 #endif

@@ -202,10 +202,10 @@ static void check_run_gone(struct job *job)
         kc_list_del(&job->running_node);
         job->client->n_runs--;
         if (again) {
-                job_release_locks(job);
                 free(job->result);
                 job->result = NULL;
-                job->engine->n_running--;
+                job_wait_again(job);
+                job_release_locks(job);
                 client_start_jobs(job->client);
                 job_restart(job);
                 return;
@@ -235,24 +235,33 @@ static void retire_devices(struct job *job, bool stuck)
  * those that asked for no flush, and of destinations whose end was told. A flush that was answered after it
  * was sent, over another connection, is not believed; one answered in the very moment was carried out before.
  */
-static void doubt_unflushed_writes(struct job *job)
+static bool doubt_unflushed_writes(const struct job *job, unsigned d, struct job_destination_result *out)
 {
-        for (unsigned i = 0; i < job->spec->n_to; i++) {
-                struct job_destination_result *out = &job->result->destinations[i];
-                const struct device *device = job->ends[1 + i].device;
+        const struct device *device = job->ends[1 + d].device;
 
-                if (!device || device->flush_status == 0 || out->ledger.copied + out->ledger.zeroed == 0)
+        if (!device || device->flush_status == 0 || out->ledger.copied + out->ledger.zeroed == 0)
+                return false;
+        if (out->durable && out->flushed_ns <= device->flush_sent_ns)
+                return false;
+        out->ledger.indeterminate += out->ledger.copied + out->ledger.zeroed;
+        out->ledger.copied = out->ledger.zeroed = 0;
+        out->durable = false;
+        kc_error_set(&out->error.error, device->flush_status, device->flush_class,
+            "%s: a flush failed, so what was written since the last one is in doubt", device->name);
+        return true;
+}
+
+static void doubt_result(struct job *job)
+{
+        struct job_result *result = job->result;
+
+        for (unsigned i = 0; i < job->spec->n_to; i++) {
+                if (!doubt_unflushed_writes(job, i, &result->destinations[i]))
                         continue;
-                if (out->durable && out->flushed_ns <= device->flush_sent_ns)
-                        continue;
-                out->ledger.indeterminate += out->ledger.copied + out->ledger.zeroed;
-                out->ledger.copied = out->ledger.zeroed = 0;
-                out->durable = job->result->durable = false;
-                kc_error_set(&out->error.error, device->flush_status, device->flush_class,
-                    "%s: a flush failed, so what was written since the last one is in doubt", device->name);
-                job->result->write_err |= 1ull << i;
-                if (job->result->state == JOB_COMPLETED)
-                        job->result->state = JOB_FAILED;
+                result->durable = false;
+                result->write_err |= 1ull << i;
+                if (result->state == JOB_COMPLETED)
+                        result->state = JOB_FAILED;
         }
 }
 
@@ -264,7 +273,7 @@ void job_on_run_done(struct kc_actor *actor, struct kc_msg *msg)
         job->run_done = true;
         job->result = run->result;
         run->result = NULL;
-        doubt_unflushed_writes(job);
+        doubt_result(job);
         retire_devices(job, !run->drained);
         if (run->drained) {
                 job->run_drained = true;
@@ -350,6 +359,9 @@ void job_on_run_snapshot(struct kc_actor *actor, struct kc_msg *msg)
         struct job *job = run->job;
         bool stalled = run->snapshot.reason[0] != '\0', was_stalled = job->stall != NULL;
 
+        for (unsigned i = 0; i < job->spec->n_to; i++) /* what is told of an end has to stand */
+                if (run->snapshot.destinations[i].done)
+                        doubt_unflushed_writes(job, i, &run->snapshot.destinations[i]);
         emit_destinations_done(job, &run->snapshot);
         memcpy(run->view, run->snapshot.destinations, job->spec->n_to * sizeof *run->view);
         free(job->stall);

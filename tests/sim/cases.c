@@ -403,6 +403,7 @@ const struct sim_case sim_cases[] = {
     {"error-policies", case_error_policies, 24},
     {"short-jobs-ask-for-no-extents", case_short_jobs_ask_for_no_extents, 20},
     {"durable-stays-durable", case_durable_stays_durable, 20},
+    {"failed-flush-is-remembered", case_failed_flush_is_remembered, 20},
     {"lying-extents-are-noticed", lying_extents_are_noticed, 5},
     {"validate-only-touches-nothing", case_validate_only_touches_nothing, 50},
     {"identities-share-source", case_identities_share_source, 20},

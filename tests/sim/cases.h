@@ -63,6 +63,7 @@ struct scenario *case_error_policies(uint64_t seed, bool verbose);
 struct scenario *case_silent_extents_end_no_connection(uint64_t seed, bool verbose);
 struct scenario *case_short_jobs_ask_for_no_extents(uint64_t seed, bool verbose);
 struct scenario *case_durable_stays_durable(uint64_t seed, bool verbose);
+struct scenario *case_failed_flush_is_remembered(uint64_t seed, bool verbose);
 
 /* cases_validate.c: jobs that are only judged */
 struct scenario *case_validate_only_touches_nothing(uint64_t seed, bool verbose);

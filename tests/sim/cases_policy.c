@@ -2,6 +2,7 @@
  * that fails at one place and for a source that does; extents that are never told, flushes that fail. */
 #include <errno.h>
 
+#include "base/num.h"
 #include "sim/cases.h"
 
 #define MIB (1u << 20)
@@ -203,6 +204,49 @@ struct scenario *case_durable_stays_durable(uint64_t seed, bool verbose)
                 case_expect(
                     s, (result->durable ? result->ledger.copied : result->ledger.indeterminate) == MIB);
         }
+        scenario_end(s);
+        return s;
+}
+
+/* A file that one job creates is opened anew by another, whose flush fails. What the first one is told by its
+ * own connection afterwards is not believed: neither in the end, nor when that destination ends before the
+ * job. */
+struct scenario *case_failed_flush_is_remembered(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 1, verbose);
+        struct device_config slow = case_device(MIB), file = case_device(MIB), fast = case_device(MIB);
+        const struct check_job *first;
+        struct wish wish;
+
+        slow.delay_min_ns = slow.delay_max_ns = 100 * KC_NS_PER_MS;
+        file.kind = IO_KIND_FILE;
+        file.resizable = file.absent = true;
+        file.block_min_bytes = 1;
+        file.keep_idle_ms = 0;
+        file.flush_fails_at = 1;
+        scenario_device(s, &slow);
+        scenario_device(s, &file);
+        scenario_device(s, &slow);
+        scenario_device(s, &fast);
+        scenario_start(s);
+        scenario_client(s, "user", 512);
+        wish = case_copy(0, 0, 1);
+        wish.n_to = 2;
+        wish.to[1] = wish.to[0];
+        wish.to[1].device = 2;
+        wish.from.count_sectors = 128;
+        wish.to[0].sector = 1024; /* in front of it the other one writes */
+        first = scenario_submit(s, &wish)->check;
+        wish = case_copy(0, 3, 1);
+        wish.from.count_sectors = wish.to[0].count_sectors = 128;
+        scenario_submit_later(s, &wish, 20 * KC_NS_PER_MS);
+        scenario_run(s, scenario_all_ended, "both copies");
+        if (s->world.failed)
+                return s;
+        case_expect(
+            s, s->devices[1].n_flushes >= 2); /* the second one went well, over the first connection */
+        case_expect(s, !first->told[0].durable && !first->results[0].durable);
+        case_expect(s, first->results[0].ledger.indeterminate == 128 * 512);
         scenario_end(s);
         return s;
 }

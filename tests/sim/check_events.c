@@ -265,6 +265,8 @@ static bool has_begun(const struct check_job *job)
 /* A job that begins has its regions for itself: whoever held them has had its terminal event. */
 static void state_changed(struct checker *checker, struct check_job *job, enum job_state state)
 {
+        if (job->running && state == JOB_WAITING)
+                job->again_moment = world_moment(checker->world);
         job->running = state == JOB_RUNNING || state == JOB_DRAINING;
         job->has_run |= job->running;
         for (unsigned j = 0; state == JOB_RUNNING && j < checker->n_jobs; j++) {

@@ -158,6 +158,13 @@ static struct span span_of(const struct checker *checker, const struct check_job
 
                         if (op->jobs_mask != 1ull << job->index || !device_is_mutation(op->op))
                                 continue;
+                        if (op->sent_moment < job->again_moment) { /* it gave its locks back */
+                                if (!op->answered || op->status == 0)
+                                        world_fail(checker->world,
+                                            "job %u began again after %s #%u may have changed something",
+                                            job->index, op->device->name, op->index);
+                                continue;
+                        }
                         if (op->sent_moment < span.first_moment)
                                 span.first_moment = op->sent_moment;
                         if (op->sent_moment > span.last_moment)

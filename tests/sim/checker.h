@@ -41,6 +41,7 @@ struct check_job {
         bool cancel_asked;
         bool running; /* as the last state event said */
         bool has_run;
+        uint64_t again_moment; /* when it went back to wait, to begin again; 0: never */
         uint64_t destination_done_ns[CHECKER_TO_MAX];       /* 0: not told */
         struct job_destination_result told[CHECKER_TO_MAX]; /* … and what was said then */
         /* the terminal event */
