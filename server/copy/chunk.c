@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "copy/crew.h"
 #include "copy/run.h"
 
 /* Zero runs shorter than this are cheaper as data. */
@@ -69,8 +70,10 @@ struct chunk *chunk_new(struct leg *leg, struct span *span, uint64_t length_byte
                 chunk->buf_bytes = (uint32_t)((length_bytes + block - 1) / block * block);
         }
         leg->n_chunks++;
-        if (chunk->main)
+        if (chunk->main) {
                 leg->n_main++;
+                chunk->crew_epoch = crew_chunk_begins(leg->crew, length_bytes);
+        }
         chunk->counted = chunk->main;
         return chunk;
 }
@@ -87,6 +90,7 @@ void chunk_uncount(struct chunk *chunk)
                 return;
         chunk->counted = false;
         chunk->leg->n_main--;
+        crew_chunk_ends(chunk->leg->crew, chunk->length_bytes, chunk->crew_epoch);
 }
 
 void chunk_free(struct chunk *chunk)

@@ -61,6 +61,7 @@ struct chunk {
 
         unsigned n_pieces;
         struct zeroes_piece pieces[CHUNK_PIECES_MAX];
+        unsigned crew_epoch;  /* with `counted` */
         unsigned n_undecided; /* writes without an outcome */
         unsigned n_writes;
         struct chunk_write writes[];

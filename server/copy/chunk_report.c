@@ -112,11 +112,8 @@ void chunk_run_report(struct chunk *chunk)
         for (unsigned i = 0; i < chunk->n_writes; i++)
                 if (!chunk->writes[i].reported)
                         add_write(chunk, &chunk->writes[i], report);
-        if (chunk->counted && chunk->kind == SPAN_DATA && all_well(chunk)) {
-                leg->window.may_leap = leg_alone(leg);
-                window_completed(&leg->window, chunk->length_bytes, report->took_ns, leg->window_limited,
-                    chunk_now_ns(chunk));
-        }
+        if (chunk->counted && chunk->kind == SPAN_DATA && all_well(chunk))
+                leg_chunk_done(leg, chunk->length_bytes, report->took_ns);
         chunk_uncount(chunk);
         if (report->adrift) {
                 chunk->adrift = true;

@@ -71,6 +71,7 @@ static void serve_wants(struct engine_client *client)
 void client_leg_begins(struct engine_client *client, unsigned lane)
 {
         client->shares[lane].n_legs++;
+        client->shares[lane].lane->n_legs++;
 }
 
 void client_leg_gone(struct engine_client *client, unsigned lane)
@@ -78,6 +79,7 @@ void client_leg_gone(struct engine_client *client, unsigned lane)
         struct share *share = &client->shares[lane];
 
         assert(share->n_legs > 0);
+        share->lane->n_legs--;
         if (--share->n_legs == 0) /* others may have its slabs */
                 serve_wants(client);
 }

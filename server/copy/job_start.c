@@ -10,6 +10,8 @@
  * of 1.09. */
 #define CHUNK_BYTES (512u << 10)
 
+#define SPREAD_MIN_BYTES CHUNK_BYTES
+
 static uint32_t chunk_bytes(const struct job *job)
 {
         uint32_t bytes = job->chunk_max_bytes < CHUNK_BYTES ? job->chunk_max_bytes : CHUNK_BYTES;
@@ -34,6 +36,50 @@ static unsigned home_lane(const struct job *job)
                 }
         }
         return best;
+}
+
+static bool has_all_ports(const struct job *job, unsigned lane)
+{
+        for (unsigned i = 0; i < job_n_ends(job); i++)
+                if (job->ends[i].device && job->ends[i].device->ports[lane].state != PORT_OPEN)
+                        return false;
+        return true;
+}
+
+/* Where most of its devices live; or, of the lanes where all of them have connections, one with less to do.
+ * What is mostly messages is better off where others like it are: 64 jobs of 4 KiB at once, on two lanes, had
+ * 0.7 × the I/Os a second. */
+static unsigned pick_lane(const struct job *job)
+{
+        struct lane **lanes = job->engine->lanes;
+        unsigned best = home_lane(job);
+
+        if (job->length_bytes < SPREAD_MIN_BYTES)
+                return best;
+        for (unsigned lane = 0; lane < job->engine->n_lanes; lane++)
+                if (has_all_ports(job, lane) && lanes[lane]->n_legs < lanes[best]->n_legs)
+                        best = lane;
+        return best;
+}
+
+/* The lane is busy, and others want these devices, too: those that come later may have another one. */
+static void want_another_lane(const struct job *job, unsigned busy)
+{
+        struct lane **lanes = job->engine->lanes;
+        unsigned idlest = busy;
+
+        if (job->length_bytes < SPREAD_MIN_BYTES || lanes[busy]->n_legs == 0)
+                return;
+        for (unsigned i = 0; i < job_n_ends(job); i++)
+                if (job->ends[i].device &&
+                    (job->ends[i].device->users < 3 || !job->ends[i].device->info.multi_conn))
+                        return;
+        for (unsigned lane = 0; lane < job->engine->n_lanes; lane++)
+                if (lanes[lane]->n_legs < lanes[idlest]->n_legs)
+                        idlest = lane;
+        for (unsigned i = 0; idlest != busy && i < job_n_ends(job); i++)
+                if (job->ends[i].device)
+                        device_want_port(job->ends[i].device, idlest);
 }
 
 static bool wants_helpers(const struct job *job)
@@ -65,6 +111,17 @@ static void fill_leg(struct job *job, struct leg *leg, unsigned lane)
         }
 }
 
+/* Lanes that get messages in turn come to share a processor: whoever is woken is taken to where he is woken
+ * from. Without pins 2 GiB over Unix sockets took 1.10 to 1.19 × the time on two processors, 4 GiB over
+ * TCP 1.07 to 1.23 ×, 1,000 jobs of 1 MiB 1.2 ×. One lane alone is better left to the scheduler. */
+static bool is_pinned(const struct job *job, const struct run *run, unsigned own)
+{
+        for (unsigned lane = 0; lane < job->engine->n_lanes; lane++)
+                if (lane != own && job->engine->lanes[lane]->n_legs > 0)
+                        return true;
+        return run->wants_helpers;
+}
+
 static void fill_run(struct job *job, struct run *run, unsigned lane)
 {
         const struct copy_options *options = &job->spec->options;
@@ -80,6 +137,7 @@ static void fill_run(struct job *job, struct run *run, unsigned lane)
         run->progress_interval_ns =
             options->progress_interval_ns ? options->progress_interval_ns : ENGINE_SNAPSHOT_NS;
         run->wants_helpers = run->n_legs > 1;
+        run->facts.pinned = is_pinned(job, run, lane);
         run->facts.zero_job = job->spec->operation == COPY_OPERATION_ZERO;
         run->facts.length_bytes = job->length_bytes;
         run->facts.from_start_bytes = job->ends[0].region.start_bytes;
@@ -119,6 +177,7 @@ static void fill_run(struct job *job, struct run *run, unsigned lane)
 void job_start(struct job *job)
 {
         struct run *run = run_new(job->spec->n_to, wants_helpers(job) ? job->engine->n_lanes : 1, job->spec);
+        unsigned lane;
 
         if (!run) {
                 job->no_memory = true;
@@ -128,7 +187,9 @@ void job_start(struct job *job)
         for (unsigned i = 0; i < job->spec->n_to; i++)
                 run->view[i].ledger.untouched = job->length_bytes;
         job->run = run;
-        fill_run(job, run, home_lane(job));
+        lane = pick_lane(job);
+        want_another_lane(job, lane);
+        fill_run(job, run, lane);
         kc_sm_move(&job->sm, JOB_RUNNING);
         job->engine->n_waiting--;
         job->engine->n_running++;
@@ -166,14 +227,6 @@ void job_on_run_prepared(struct kc_actor *actor, struct kc_msg *msg)
                                 device_want_port(job->ends[i].device, lane);
         job->helpers_wanted = true;
         job_try_helpers(job);
-}
-
-static bool has_all_ports(const struct job *job, unsigned lane)
-{
-        for (unsigned i = 0; i < job_n_ends(job); i++)
-                if (job->ends[i].device && job->ends[i].device->ports[lane].state != PORT_OPEN)
-                        return false;
-        return true;
 }
 
 void job_try_helpers(struct job *job)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "copy/chunk.h"
+#include "copy/crew.h"
 
 static struct chunk *chunk_of(struct kc_list *node)
 {
@@ -60,13 +61,26 @@ static void run_write_chunks(struct lane *lane)
         }
 }
 
+/* Whose turn it is to begin a chunk. Who has a window in common with others waits in their row, first. */
+static struct leg *next_leg(struct lane *lane)
+{
+        while (!kc_list_empty(&lane->ready_legs)) {
+                struct leg *leg = kc_list_first(&lane->ready_legs, struct leg, ready_node);
+
+                if (!crew_together(leg->crew))
+                        return leg;
+                crew_wait(leg);
+        }
+        return crew_next_leg(lane);
+}
+
 /* Begin new chunks, one of each leg in turn. Returns true if there is more to begin than a turn's worth. */
 static bool run_new_chunks(struct lane *lane)
 {
         uint64_t started_bytes = 0;
+        struct leg *leg;
 
-        while (!kc_list_empty(&lane->ready_legs)) {
-                struct leg *leg = kc_list_first(&lane->ready_legs, struct leg, ready_node);
+        while ((leg = next_leg(lane))) {
                 uint64_t bytes = 0;
 
                 if (started_bytes >= LANE_TURN_BYTES)
@@ -133,6 +147,12 @@ static void on_tick(struct kc_timer *timer)
                 if (at_ns < next_ns)
                         next_ns = at_ns;
         }
+        kc_list_for_each_safe (pos, &lane->waiting_crews) {
+                uint64_t at_ns = crew_check(kc_list_entry(pos, struct crew, waiting_node), now_ns);
+
+                if (at_ns < next_ns)
+                        next_ns = at_ns;
+        }
         kc_list_for_each_safe (pos, &lane->flushing_ports) {
                 uint64_t at_ns = port_check_deadline(kc_list_entry(pos, struct port, lane_node), now_ns);
 
@@ -156,6 +176,7 @@ int lane_new(struct kc_actor *actor, struct kc_actor *control, struct io_provide
         lane->index = index;
         lane->quarantine_ns = quarantine_ns;
         kc_list_init(&lane->ready_legs);
+        kc_list_init(&lane->waiting_crews);
         kc_list_init(&lane->write_chunks);
         kc_list_init(&lane->report_chunks);
         kc_list_init(&lane->io_chunks);
@@ -199,7 +220,7 @@ void lane_free(struct lane *lane)
 {
         if (!lane)
                 return;
-        assert(kc_list_empty(&lane->ready_legs));
+        assert(kc_list_empty(&lane->ready_legs) && kc_list_empty(&lane->waiting_crews));
         assert(kc_list_empty(&lane->write_chunks) && kc_list_empty(&lane->report_chunks));
         assert(kc_list_empty(&lane->io_chunks) && kc_list_empty(&lane->adrift_chunks));
         assert(kc_list_empty(&lane->hungry_shares) && kc_list_empty(&lane->flushing_ports));

@@ -27,6 +27,7 @@ struct lane {
         uint64_t quarantine_ns;
 
         struct kc_list ready_legs;    /* may start a chunk; in turn */
+        struct kc_list waiting_crews; /* … with legs that wait for room in their common window */
         struct kc_list write_chunks;  /* data is there: writes to issue */
         struct kc_list report_chunks; /* every write has an outcome: tell the home lane */
         struct kc_list io_chunks;     /* a read or writes in flight, by start */
@@ -37,6 +38,8 @@ struct lane {
         struct kc_msg work_msg;
         bool work_posted;
         struct kc_timer tick; /* deadlines of commands and quarantines */
+
+        unsigned n_legs; /* control's: of all runs */
 
         struct kc_msg close_msg; /* control → lane → control */
         void (*on_closed)(void *arg);

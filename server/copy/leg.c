@@ -10,6 +10,7 @@
 
 #include "base/num.h"
 #include "copy/chunk.h"
+#include "copy/crew.h"
 #include "copy/run.h"
 #include "io/remote.h"
 
@@ -39,11 +40,12 @@ static bool all_deep(const struct leg *leg)
 int leg_open(struct leg *leg)
 {
         unsigned n = 1 + leg->run->facts.n_to;
+        struct window window;
         int rc = 0;
 
-        window_init(&leg->window, kc_actor_now_ns(leg->lane->actor));
+        window_init(&window, kc_actor_now_ns(leg->lane->actor));
         if (all_deep(leg))
-                leg->window.chunks = WINDOW_START_DEEP;
+                window.chunks = WINDOW_START_DEEP;
         lag_init(&leg->lag, kc_actor_now_ns(leg->lane->actor));
         for (unsigned i = 0; i < n && rc == 0; i++) {
                 struct leg_endpoint *le = &leg->endpoints[i];
@@ -59,10 +61,10 @@ int leg_open(struct leg *leg)
                     leg->lane->actor, le->port->lane->actor, le->port_endpoint, le->port_info, &le->endpoint);
                 le->remote = rc == 0;
         }
+        if (rc == 0)
+                rc = crew_join(leg, &window);
         leg->opened = rc == 0;
-        /* Without that 2 GiB over Unix sockets took 1.10 to 1.19 × the time on two processors, 4 GiB over TCP
-         * 1.07 to 1.23 ×: messages had brought both lanes to one of them. */
-        if (leg->run->wants_helpers)
+        if (leg->run->facts.pinned)
                 kc_actor_pin(leg->lane->actor);
         return rc;
 }
@@ -72,7 +74,7 @@ int leg_submit(struct leg *leg, struct leg_endpoint *le, struct io_req *req)
         int rc;
 
         req->flow = le->flow;
-        req->window_bytes = (uint64_t)leg->window.chunks * leg->run->facts.chunk_bytes;
+        req->window_bytes = (uint64_t)leg->crew->window.chunks * leg->run->facts.chunk_bytes;
         rc = endpoint_submit(le->endpoint, req);
         if (rc == 0 && req->held) { /* another one may begin instead */
                 leg_update_ready(leg);
@@ -99,7 +101,7 @@ static bool room_in_window(const struct leg *leg)
 {
         uint64_t wanted_bytes = 0;
 
-        if (leg->n_main < leg->window.chunks)
+        if (leg->n_main < leg->crew->window.chunks)
                 return true;
         for (unsigned i = 0; i < 1 + leg->run->facts.n_to; i++) {
                 const struct leg_endpoint *le = &leg->endpoints[i];
@@ -110,7 +112,8 @@ static bool room_in_window(const struct leg *leg)
         return (uint64_t)leg->n_main * leg->run->facts.chunk_bytes < wanted_bytes;
 }
 
-bool leg_alone(const struct leg *leg)
+/* Whether nobody else uses its devices just now; false where that is not known, on another lane. */
+static bool is_alone(const struct leg *leg)
 {
         for (unsigned i = 0; i < 1 + leg->run->facts.n_to; i++) {
                 const struct leg_endpoint *le = &leg->endpoints[i];
@@ -136,6 +139,15 @@ static struct span *startable_span(struct leg *leg)
                         return span;
         }
         return NULL;
+}
+
+void leg_chunk_done(struct leg *leg, uint64_t bytes, uint64_t took_ns)
+{
+        struct crew *crew = leg->crew;
+
+        crew->window.may_leap = crew_together(crew) || is_alone(leg);
+        window_completed(
+            &crew->window, bytes, took_ns, crew->window_limited, kc_actor_now_ns(leg->lane->actor));
 }
 
 void leg_update_ready(struct leg *leg)
@@ -188,14 +200,14 @@ bool leg_start_chunk(struct leg *leg, uint64_t *ret_bytes)
                 span_back(leg, span);
                 return false;
         }
-        if (chunk->main && leg->n_main == 1)
-                window_begins(&leg->window, kc_actor_now_ns(leg->lane->actor));
         span->next_bytes += bytes;
         *ret_bytes = span->kind == SPAN_ZERO ? 0 : bytes;
         if (span->next_bytes == span->end_bytes)
                 span_back(leg, span);
         leg_check_lag(leg);
-        leg->window_limited = !room_in_window(leg) && leg->n_pages_chunks == 0;
+        leg->crew->window_limited =
+            !(crew_together(leg->crew) ? crew_has_room(leg->crew) : room_in_window(leg)) &&
+            leg->n_pages_chunks == 0;
         if (chunk_needs_pages(chunk)) {
                 struct share *share = leg->share;
 
@@ -371,7 +383,9 @@ static void maybe_end(struct leg *leg)
                         endpoint_close(leg->endpoints[i].endpoint, on_remote_closed, leg);
                 }
                 kc_list_del(&leg->ready_node);
-                if (leg->run->wants_helpers)
+                if (leg->opened)
+                        crew_leave(leg);
+                if (leg->run->facts.pinned)
                         kc_actor_unpin(leg->lane->actor);
                 leg->closing_remotes--;
         }

@@ -19,6 +19,7 @@
 #include "copy/window.h"
 #include "copy/zeroes.h"
 
+struct crew;
 struct run;
 
 enum span_kind {
@@ -104,15 +105,14 @@ struct leg {
         struct run *run;
         struct lane *lane;
         struct share *share;
-        struct kc_list ready_node; /* on the lane's list: has a span, and room in its window */
-        struct window window;
-        struct kc_list spans;  /* to cut */
-        struct kc_list chunks; /* by leg_node: all that exist */
-        unsigned n_chunks;     /* on `chunks`, adrift included */
+        struct kc_list ready_node; /* on the lane's list, or its crew's: has a span, and room in its window */
+        struct crew *crew;         /* whose window it has; while it is open */
+        struct kc_list spans;      /* to cut */
+        struct kc_list chunks;     /* by leg_node: all that exist */
+        unsigned n_chunks;         /* on `chunks`, adrift included */
         unsigned n_adrift;
         unsigned n_main;         /* chunks of the main cursor in flight: what the window limits */
         unsigned n_pages_chunks; /* waiting for pages: at most one main one */
-        bool window_limited;
         struct lag lag;
         struct leg_orders obeyed;
         bool opened, ended;
@@ -154,8 +154,8 @@ bool leg_endpoint_gone(const struct leg_endpoint *le, enum kc_class class);
 int leg_submit(struct leg *leg, struct leg_endpoint *le, struct io_req *req);
 bool leg_start_chunk(struct leg *leg, uint64_t *ret_bytes);
 void leg_update_ready(struct leg *leg);
-/* Whether nobody else uses its devices just now; false where that is not known, on another lane. */
-bool leg_alone(const struct leg *leg);
+/* A chunk of data was read and written in full, and teaches the window. */
+void leg_chunk_done(struct leg *leg, uint64_t bytes, uint64_t took_ns);
 /* With its end ordered the leg may be gone after that. */
 void leg_chunk_gone(struct leg *leg, struct chunk *chunk);
 /* See who is holding the others up now, and tell the home lane if somebody has for too long. */

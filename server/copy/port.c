@@ -13,6 +13,7 @@ void port_init(struct port *port, struct device *device, struct lane *lane)
         kc_list_init(&port->flush_waiting);
         kc_list_init(&port->flush_batch);
         kc_list_init(&port->lane_node);
+        kc_list_init(&port->crews);
 }
 
 /* ---- close: on_close_msg → (open given up) → endpoint closed → back to control */

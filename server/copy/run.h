@@ -38,6 +38,7 @@ struct run_facts {
         uint32_t align_bytes, chunk_bytes;
         uint64_t timeout_ns;
         bool fua, unmap, detect_zeroes;
+        bool pinned;        /* its lanes keep to a processor each */
         uint64_t zero_mask; /* destinations that read as zeroes already */
         const char *identity;
         unsigned priority;

@@ -170,12 +170,14 @@ void run_detach(struct run *run, unsigned d)
 
 /* ---- spans */
 
+/* What is dealt to a leg that is to end would come back undone, and not be dealt again. */
 static struct leg *idlest_leg(struct run *run)
 {
         struct leg *best = NULL;
 
         for (unsigned i = 0; i < run->n_legs; i++)
-                if (run->legs[i].ready && (!best || run->legs[i].n_spans < best->n_spans))
+                if (run->legs[i].ready && !run->legs[i].wanted.end &&
+                    (!best || run->legs[i].n_spans < best->n_spans))
                         best = &run->legs[i];
         return best;
 }

@@ -114,3 +114,137 @@ struct scenario *case_small_job_gets_its_turn(uint64_t seed, bool verbose)
         scenario_end(s);
         return s;
 }
+
+/* ---- many jobs that do the same keep as much in flight as one, and no answer that stays out holds up the
+ * others */
+
+#define TWENTY 20u
+#define EACH_BYTES (6 * MIB)
+
+static void twenty_jobs(struct scenario *s)
+{
+        struct wish wish;
+
+        s->config.helpers_min_bytes = UINT64_MAX;
+        scenario_start(s);
+        scenario_client(s, "user", 16384);
+        for (unsigned i = 0; i < TWENTY; i++) {
+                wish = case_copy(0, 0, 1);
+                wish.from.sector = wish.to[0].sector = i * (EACH_BYTES / 512);
+                wish.from.count_sectors = EACH_BYTES / 512;
+                wish.options.no_extents = wish.options.no_detect_zeroes = true;
+                wish.expect_completed = true;
+                scenario_submit(s, &wish);
+        }
+        scenario_run(s, scenario_all_ended, "twenty copies");
+}
+
+/* One connection each, so one lane; near, and as fast with one chunk under way as with many. */
+static void near_devices(struct scenario *s, const struct device_config *source)
+{
+        struct device_config config = *source;
+
+        config.delay_min_ns = config.delay_max_ns = MS_NS / 10;
+        config.bytes_per_s = 4ull << 30;
+        config.multi_conn = false;
+        scenario_device(s, &config);
+        config.stall_one_in = 0;
+        scenario_device(s, &config);
+}
+
+struct scenario *case_many_jobs_share_a_window(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 1, verbose);
+        struct device_config config = case_device(TWENTY * EACH_BYTES);
+        uint64_t most_bytes = 0;
+
+        near_devices(s, &config);
+        twenty_jobs(s);
+        if (s->world.failed)
+                return s;
+        for (unsigned i = 0; i < s->devices[0].n_ops; i++) {
+                uint64_t bytes = in_flight_bytes(s, s->devices[0].ops[i]->sent_ns);
+
+                most_bytes = bytes > most_bytes ? bytes : most_bytes;
+        }
+        /* two chunks, and four while the window tries that; a window each would be ten times as much */
+        case_expect(s, most_bytes >= MIB && most_bytes <= 2 * MIB);
+        scenario_end(s);
+        return s;
+}
+
+struct scenario *case_lost_answers_hold_up_their_own(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 1, verbose);
+        struct device_config config = case_device(TWENTY * EACH_BYTES);
+        unsigned n_stalled = 0;
+        uint64_t start_ns;
+
+        config.stall_one_in = 30;
+        config.stall_ns = 10 * SECOND_NS;
+        near_devices(s, &config);
+        twenty_jobs(s);
+        if (s->world.failed)
+                return s;
+        start_ns = s->devices[0].ops[0]->sent_ns;
+        for (unsigned i = 0; i < s->devices[0].n_ops; i++) {
+                const struct device_op *op = s->devices[0].ops[i];
+
+                n_stalled += op->settled_ns > op->sent_ns + 10 * SECOND_NS;
+                /* a job with a chunk that stays out has the window less one for the others, and may have two
+                 */
+                case_expect(s, op->sent_ns < start_ns + 25 * SECOND_NS);
+        }
+        case_expect(s, n_stalled >= 3); /* in turn, two by two, they would take 10 s each */
+        scenario_end(s);
+        return s;
+}
+
+/* ---- jobs of some length go to the lane that has less to do, over a connection of its own; short ones stay
+ * together */
+
+static unsigned reads_on(const struct device *device, unsigned conn)
+{
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < device->n_ops; i++)
+                n += device->ops[i]->op == IO_READ && device->ops[i]->conn == conn;
+        return n;
+}
+
+struct scenario *case_jobs_go_where_there_is_less_to_do(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 2, verbose);
+        struct device_config config = case_device(64 * MIB);
+        bool short_ones = seed % 2 == 0;
+        unsigned n, first;
+        struct wish wish;
+
+        s->config.helpers_min_bytes = UINT64_MAX;
+        s->config.client_running_max = 8; /* the first ones begin before there is another connection */
+        config.delay_min_ns = config.delay_max_ns = MS_NS;
+        config.multi_conn = true;
+        scenario_device(s, &config);
+        scenario_device(s, &config);
+        scenario_start(s);
+        scenario_client(s, "user", 4096);
+        for (unsigned i = 0; i < 60; i++) {
+                wish = case_copy(0, 0, 1);
+                wish.from.sector = wish.to[0].sector = i * (MIB / 512);
+                wish.from.count_sectors = (short_ones ? 4096 : MIB) / 512;
+                wish.options.no_extents = true;
+                wish.expect_completed = true;
+                scenario_submit(s, &wish);
+        }
+        scenario_run(s, scenario_all_ended, "sixty copies");
+        if (s->world.failed)
+                return s;
+        first = reads_on(&s->devices[0], 0);
+        n = first + reads_on(&s->devices[0], 1);
+        if (short_ones)
+                case_expect(s, s->devices[0].n_conns == 1 && s->devices[1].n_conns == 1);
+        else
+                case_expect(s, n >= 120 && first >= n / 4 && first <= n - n / 4);
+        scenario_end(s);
+        return s;
+}
