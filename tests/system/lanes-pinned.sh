@@ -23,9 +23,9 @@ pinned() {
 
 start_kcopyd --lanes 2
 roam || fail "at the start: $(where_lanes_may_run)"
-start_nbdkit --filter=delay memory 64M rdelay=50ms
+start_nbdkit --filter=delay memory 1G rdelay=3 # seconds: it does not end before it has been looked at
 from=$uri
-start_nbdkit memory 64M
+start_nbdkit memory 1G
 start_copy --no-extents "$from" "$uri"
 must_wait_for 20 pinned
 kill -TERM "$copy_pid"
