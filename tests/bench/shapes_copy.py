@@ -3,7 +3,7 @@ import peers
 from model import GIB, MIB, TIB, Case, Goal, Shape
 
 DENSE = {"smoke": 8 * MIB, "quick": 256 * MIB, "full": GIB}
-FAN = {"smoke": 4 * MIB, "quick": 128 * MIB, "full": GIB}
+FAN = {"smoke": 4 * MIB, "quick": 64 * MIB, "full": GIB}
 FAN8 = {"smoke": 4 * MIB, "quick": 64 * MIB, "full": 512 * MIB}
 LOCAL = {"smoke": 8 * MIB, "quick": 128 * MIB, "full": GIB}
 SPARSE_PERCENT = 5
