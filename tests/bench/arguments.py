@@ -25,6 +25,8 @@ def parser(description):
     made.add_argument("--rounds", type=positive, metavar="N", help="rounds of every shape; the intervals want at least 6")
     made.add_argument("--json", metavar="FILE", help="every figure of every round, written after each shape")
     made.add_argument("--svg", metavar="FOLDER", help="two pictures and the tables (table.md), written at the end")
+    made.add_argument("--from", dest="files", nargs="+", metavar="FILE",
+        help="measure nothing: tell and draw (--svg) what --json has written; of a shape that is in several the last counts")
     made.add_argument("--dir", metavar="FOLDER",
         help="where files and loop devices' files live (memory, if there is room)")
     made.add_argument("--build", default="build", metavar="FOLDER", help="of the build (build)")

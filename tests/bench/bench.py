@@ -75,6 +75,31 @@ def announce(args, shapes, ran_on):
     say()
 
 
+def tell(args, mode, ran_on, outcomes):
+    for line in words.lines():
+        say(line)
+    say()
+    say("Goals")
+    for line in table.goal_lines(outcomes, mode != "smoke"):
+        say(line)
+    if args.json:
+        results.write(args.json, mode, ran_on, outcomes)
+    if args.svg:
+        pathlib.Path(args.svg).mkdir(parents=True, exist_ok=True)
+        written = svg.write(args.svg, mode, ran_on, outcomes)
+        say("  written: " + " ".join([*written, markdown.write(args.svg, outcomes)]))
+
+
+def tell_files(args, shapes):
+    try:
+        mode, ran_on, outcomes = results.read(args.files, shapes)
+    except (OSError, ValueError, KeyError, TypeError) as reason:
+        print(f"bench: --from: {type(reason).__name__}: {reason}: not what --json has written", file=sys.stderr)
+        return 2
+    tell(args, mode, ran_on, outcomes)
+    return 0
+
+
 class Run:
     """Everything that was asked for, shape by shape."""
 
@@ -113,17 +138,7 @@ class Run:
             results.write(self.args.json, self.args.mode, self.ran_on, self.outcomes)
 
     def tell(self):
-        for line in words.lines():
-            say(line)
-        say()
-        say("Goals")
-        for line in table.goal_lines(self.outcomes, self.args.mode != "smoke"):
-            say(line)
-        self.write_json()
-        if self.args.svg:
-            pathlib.Path(self.args.svg).mkdir(parents=True, exist_ok=True)
-            written = svg.write(self.args.svg, self.args.mode, self.ran_on, self.outcomes)
-            say("  written: " + " ".join([*written, markdown.write(self.args.svg, self.outcomes)]))
+        tell(self.args, self.args.mode, self.ran_on, self.outcomes)
         if self.failed:
             say(f"  FAILED: {' '.join(self.failed)}")
 
@@ -140,6 +155,8 @@ def main():
     if args.list:
         say("\n".join([*table.listing(shapes), "", *words.lines()]))
         return 0
+    if args.files:
+        return tell_files(args, SHAPES)
     build = os.path.abspath(args.build)
     for program in PROGRAMS:
         if not os.access(f"{build}/{program}", os.X_OK):

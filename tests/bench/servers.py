@@ -16,6 +16,7 @@ from model import Failed, Skip
 
 START_S = 20
 LOOP_CLR_FD = 0x4C01
+BLKFLSBUF = 0x1261
 STOP_S = 10
 
 
@@ -166,6 +167,15 @@ class Lab:
         os.close(asking)
         self.log.append(self.show(f"losetup --find --show {name}  # {device}"))
         return device
+
+    @staticmethod
+    def drop_cache(device):
+        """What was read of a block device, by whomever, is not in memory any more."""
+        opened = os.open(device, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.ioctl(opened, BLKFLSBUF)
+        finally:
+            os.close(opened)
 
     # ---- contents
 

@@ -10,9 +10,14 @@ SPARSE_PERCENT = 5
 SOURCE_SEED, OTHER_SEED = 1, 2
 
 
-def case_of(lab, source, destinations, contenders, size_bytes, **more):
-    return Case(contenders, size_bytes, before=lambda number: lab.check("spoil", number, *destinations),
-        after=lambda: lab.check("same", source, *destinations), **more)
+def case_of(lab, source, destinations, contenders, size_bytes, cold=False, **more):
+    """`cold`: the source is a device that nobody has read before, as most disks are when they are copied."""
+    def before(number):
+        lab.check("spoil", number, *destinations)
+        if cold:
+            lab.drop_cache(source)
+
+    return Case(contenders, size_bytes, before=before, after=lambda: lab.check("same", source, *destinations), **more)
 
 
 def prefault(lab, source, destinations):
@@ -53,7 +58,9 @@ def local(source_kind, destination_kind):
         if "nbd" not in (source_kind, destination_kind):
             contenders += [peers.dd(source, to), peers.cp(source, to)]
         contenders.append(peers.limit(lab, source, to))
-        return case_of(lab, source, [to], contenders, size_bytes)
+        cold = source_kind == "loop"
+        return case_of(lab, source, [to], contenders, size_bytes, cold,
+            notes=["the source's page cache is dropped before each run"] if cold else [])
     return prepare
 
 

@@ -28,7 +28,8 @@ def picture(height, parts):
 
 
 def caption(ran_on, mode):
-    return f"{ran_on['cpu']}, {ran_on['cores']} cores, Linux {ran_on['kernel']}; ./run bench{mode}"
+    kernel = ran_on["kernel"].split("-")[0]
+    return f"{ran_on['cpu']}, {ran_on['cores']} cores, Linux {kernel}; ./run bench{mode}"
 
 
 def bar_colour(name, role):
