@@ -19,6 +19,8 @@
 #define KC_BATCH_JOBS_MAX 512u /* jobs in one CopyMany; the frame's limit holds as well */
 #define KC_CONTEXT_MAX_BYTES 64u
 #define KC_DEVICE_NAME_MAX_BYTES 4096u
+#define KC_JOB_KEY_MAX_BYTES 128u
+#define KC_IDENTITY_MAX_BYTES 192u       /* of a device */
 #define KC_MESSAGE_MAX_BYTES 256u        /* text in an error */
 #define KC_LIST_PAGE_MAX 64u             /* entries in one page of a list */
 #define KC_PROGRESS_INTERVAL_MIN_MS 100u /* who asks for less gets this */

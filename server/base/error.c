@@ -122,6 +122,19 @@ const char *kc_errno_name(int code)
         return unknown;
 }
 
+int kc_errno_of_name(const char *name)
+{
+        if (name[0] == '\0')
+                return 0;
+        for (int code = 1; code < 134; code++) {
+                const char *known = strerrorname_np(code);
+
+                if (known != NULL && strcmp(known, name) == 0)
+                        return -code;
+        }
+        return -EIO;
+}
+
 const char *kc_class_name(enum kc_class class)
 {
         switch (class) {

@@ -51,6 +51,9 @@ void kc_error_prefix(struct kc_error *err, const char *fmt, ...) __attribute__((
  * static, per-thread buffer. */
 const char *kc_errno_name(int code);
 
+/* -EIO for "EIO"; -EIO also for a name that is not known here. 0 for "". */
+int kc_errno_of_name(const char *name);
+
 /* "transport", "no space", …: the words of DESIGN 3. */
 const char *kc_class_name(enum kc_class class);
 

@@ -15,6 +15,7 @@
 
 struct engine;
 struct engine_client;
+struct job_store;
 
 struct engine_config {
         struct kc_actor *control;
@@ -34,7 +35,11 @@ struct engine_config {
         /* What the engine does not look at: whoever admits jobs keeps each client below these. */
         unsigned client_queued_max;     /* jobs that wait; default 16,384 */
         size_t client_queued_max_bytes; /* and their engine_job_bytes; default 32 MiB */
-        uint64_t first_job_id; /* ids never repeat: the wiring sees to it across restarts; default 1 */
+        struct job_store *store;        /* for detached jobs; NULL: there are none. Outlives the engine */
+        uint32_t detached_pages;        /* their reservation, out of `pages`; 0: as for a client */
+        uint64_t checkpoint_ns;    /* how often they are flushed and their progress stored; default 10 s */
+        uint64_t checkpoint_bytes; /* … or after so much; default 16 GiB */
+        uint64_t first_job_id;     /* ids never repeat: the wiring sees to it across restarts; default 1 */
 };
 
 void engine_config_defaults(struct engine_config *config);
@@ -108,6 +113,7 @@ struct job_event {
         const struct job_destination_result *destination;
         /* COMPLETION */
         const struct job_result *result;
+        uint64_t seq; /* of a detached job: its number among the stored ones; 0: it is not stored */
 };
 
 /* Told of every event of every job, on the control loop, never inside an engine_ call; everything in the
@@ -173,6 +179,15 @@ int engine_submit(struct engine_client *client, struct copy_spec *spec, struct e
 size_t engine_job_bytes(const struct copy_spec *spec);
 /* 0, or -ENOENT; cancelling what is terminal already is fine. */
 int engine_job_cancel(struct engine *engine, uint64_t job_id);
+/* Let it stop where it is, keeping what it has done, or go on. 0, -ENOENT, or -EINVAL: it ends with its
+ * connection. In vain once it ends. */
+int engine_job_pause(struct engine *engine, uint64_t job_id);
+int engine_job_resume(struct engine *engine, uint64_t job_id);
+
+/* With a store: claim the jobs that an earlier daemon has left, and let them go on. on_recovered once, never
+ * inside; before it no job may be submitted. 0 or -ENOMEM. */
+int engine_recover(struct engine *engine,
+    void (*on_recovered)(void *arg, int status, const struct kc_error *error), void *arg);
 
 struct engine_job_view { /* borrowed, valid until the engine is called or returns to the loop */
         uint64_t job_id;

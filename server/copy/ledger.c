@@ -17,6 +17,23 @@ void ledger_done(struct ledger *ledger)
         *ledger = (struct ledger){0};
 }
 
+int ledger_copy(struct ledger *to, const struct ledger *from)
+{
+        struct ledger_range *ranges = NULL;
+
+        if (from->n_ranges > 0) {
+                ranges = reallocarray(NULL, from->n_ranges, sizeof(*ranges));
+                if (ranges == NULL)
+                        return -ENOMEM;
+                memcpy(ranges, from->ranges, from->n_ranges * sizeof(*ranges));
+        }
+        free(to->ranges);
+        *to = *from;
+        to->ranges = ranges;
+        to->ranges_room = from->n_ranges;
+        return 0;
+}
+
 /* The first range that ends after `at_bytes`. */
 static unsigned ledger_find(const struct ledger *ledger, uint64_t at_bytes)
 {
@@ -141,6 +158,19 @@ void ledger_doubt_writes(struct ledger *ledger)
                         ledger->ranges[n++] = range;
         }
         ledger->n_ranges = n;
+}
+
+void ledger_settle(struct ledger *ledger, const uint64_t sums_bytes[LEDGER_N_FATES])
+{
+        uint64_t all_bytes = 0;
+
+        for (unsigned fate = 0; fate < LEDGER_N_FATES; fate++) {
+                ledger->sums_bytes[fate] = sums_bytes[fate];
+                all_bytes += sums_bytes[fate];
+        }
+        assert(all_bytes == ledger->length_bytes);
+        ledger->mark_bytes = ledger->length_bytes;
+        ledger->n_ranges = 0;
 }
 
 bool ledger_full(const struct ledger *ledger)

@@ -7,9 +7,12 @@
 
 #include "base/alloc.h"
 
-struct copy_spec *copy_spec_new(unsigned n_to, size_t names_bytes)
+static struct copy_spec *new_spec(unsigned n_to, size_t names_bytes, bool lasting)
 {
-        size_t head_bytes = sizeof(struct copy_spec) + n_to * sizeof(struct copy_region);
+        size_t regions_bytes = sizeof(struct copy_spec) + n_to * sizeof(struct copy_region);
+        size_t lasting_bytes =
+            lasting ? sizeof(struct copy_lasting) + (1u + n_to) * sizeof(struct copy_expected) : 0;
+        size_t head_bytes = regions_bytes + lasting_bytes;
         size_t terminators_bytes = n_to + 1u; /* every destination and the source may have a name */
         struct copy_spec *spec;
 
@@ -20,9 +23,21 @@ struct copy_spec *copy_spec_new(unsigned n_to, size_t names_bytes)
                 return NULL;
         spec->size_bytes = head_bytes + names_bytes + terminators_bytes;
         spec->n_to = n_to;
+        if (lasting)
+                spec->lasting = (struct copy_lasting *)(void *)((char *)spec + regions_bytes);
         spec->names_room = (char *)spec + head_bytes;
         spec->names_room_bytes = names_bytes + terminators_bytes;
         return spec;
+}
+
+struct copy_spec *copy_spec_new(unsigned n_to, size_t names_bytes)
+{
+        return new_spec(n_to, names_bytes, false);
+}
+
+struct copy_spec *copy_spec_new_lasting(unsigned n_to, size_t names_bytes)
+{
+        return new_spec(n_to, names_bytes, true);
 }
 
 const char *copy_spec_name(struct copy_spec *spec, const char *name, size_t name_bytes)

@@ -36,6 +36,19 @@ struct copy_options {
         bool validate_only;            /* no job comes of it */
 };
 
+struct copy_expected {        /* what the client knows of a device: another one is not to be touched */
+        uint64_t size_bytes;  /* 0: nothing said */
+        const char *identity; /* as DeviceInfo has it; NULL: nothing said */
+};
+
+/* What only jobs have that are to outlive something: few, so that it costs the others a pointer. */
+struct copy_lasting {
+        bool detached;               /* durable: it outlives its client and the daemon */
+        const char *key;             /* submitting it again is submitting it once; NULL: none */
+        uint64_t retry_for_ns;       /* how long lost connections are tried again; 0: not at all */
+        struct copy_expected ends[]; /* [1 + n_to]: the source first */
+};
+
 struct copy_spec {
         size_t size_bytes; /* of the whole allocation */
         enum copy_operation operation;
@@ -45,6 +58,7 @@ struct copy_spec {
         struct copy_region from; /* COPY_OPERATION_COPY only */
         char *names_room;        /* what copy_spec_name has not used yet */
         size_t names_room_bytes;
+        struct copy_lasting *lasting; /* NULL: nothing of the kind */
         unsigned n_to;
         struct copy_region to[];
 };
@@ -52,8 +66,15 @@ struct copy_spec {
 /* A spec, zeroed but for its sizes, with room for `n_to` destinations and `names_bytes` bytes of names
  * (terminators of n_to + 1 names are not counted) behind them, or NULL. Free with free(). */
 struct copy_spec *copy_spec_new(unsigned n_to, size_t names_bytes);
+/* … and with spec->lasting, whose strings are names, too (terminators counted). */
+struct copy_spec *copy_spec_new_lasting(unsigned n_to, size_t names_bytes);
 /* Copy `name` into the spec's room for names; returns where it stands now, NUL-terminated. The room must
  * suffice (asserted). */
 const char *copy_spec_name(struct copy_spec *spec, const char *name, size_t name_bytes);
+
+static inline bool copy_spec_detached(const struct copy_spec *spec)
+{
+        return spec->lasting && spec->lasting->detached;
+}
 
 #endif

@@ -146,6 +146,96 @@ static bool set_options(const struct request *request, struct copy_spec *spec, s
         return true;
 }
 
+/* ---- what is to outlive something */
+
+#define RETRY_FOR_DETACHED_MS UINT64_C(600000)
+
+static bool expects(const Kcopy__V1__IoRegion *region)
+{
+        return region->expect_size_bytes > 0 || region->expect_identity[0] != '\0';
+}
+
+/* Whether the job has anything of copy_lasting. */
+static bool is_lasting(const struct request *request)
+{
+        const Kcopy__V1__JobOptions *options = request->options;
+        bool lasting = options && (options->detached || options->retry_for_ms > 0);
+
+        lasting |= request->is_copy && expects(request->from);
+        for (size_t i = 0; i < request->n_to; i++)
+                lasting |= expects(request->to[i]);
+        return lasting;
+}
+
+static size_t lasting_names_bytes(const struct request *request)
+{
+        size_t bytes = request->options ? strlen(request->options->key) + 1 : 0;
+
+        if (request->is_copy)
+                bytes += strlen(request->from->expect_identity) + 1;
+        for (size_t i = 0; i < request->n_to; i++)
+                bytes += strlen(request->to[i]->expect_identity) + 1;
+        return bytes;
+}
+
+static bool check_lasting(const struct request *request, struct engine_refusal *refusal)
+{
+        const Kcopy__V1__JobOptions *options = request->options;
+        char buf[64];
+
+        for (size_t i = request->is_copy ? 0 : 1; i < 1 + request->n_to; i++) {
+                const Kcopy__V1__IoRegion *region = i == 0 ? request->from : request->to[i - 1];
+                size_t index = i == 0 ? SOURCE : i - 1;
+
+                if (strlen(region->expect_identity) > KC_IDENTITY_MAX_BYTES)
+                        return refuse_limit(refusal, field_of(index, ".expect_identity", buf, sizeof(buf)),
+                            KC_IDENTITY_MAX_BYTES, "too many bytes");
+                if (options && options->detached &&
+                    region->device_case == KCOPY__V1__IO_REGION__DEVICE_HANDLE)
+                        return refuse(refusal, field_of(index, ".handle", buf, sizeof(buf)), -EINVAL,
+                            "%s: ends with its connection, and a detached job does not; name the device",
+                            field_of(index, ".handle", buf, sizeof(buf)));
+        }
+        if (!options)
+                return true;
+        if (options->key[0] != '\0' && !options->detached)
+                return refuse(refusal, "options.key", -EINVAL,
+                    "options.key: only detached jobs have one; set options.detached, too");
+        if (strlen(options->key) > KC_JOB_KEY_MAX_BYTES)
+                return refuse_limit(refusal, "options.key", KC_JOB_KEY_MAX_BYTES, "too many bytes");
+        if (options->retry_for_ms > TIME_MAX_MS)
+                return refuse_limit(refusal, "options.retry_for_ms", TIME_MAX_MS, "too long");
+        return true;
+}
+
+static void set_expected(
+    struct copy_spec *spec, const Kcopy__V1__IoRegion *from, struct copy_expected *ret_expected)
+{
+        ret_expected->size_bytes = from->expect_size_bytes;
+        if (from->expect_identity[0] != '\0')
+                ret_expected->identity =
+                    copy_spec_name(spec, from->expect_identity, strlen(from->expect_identity));
+}
+
+static void set_lasting(const struct request *request, struct copy_spec *spec)
+{
+        const Kcopy__V1__JobOptions *options = request->options;
+        struct copy_lasting *lasting = spec->lasting;
+
+        if (request->is_copy)
+                set_expected(spec, request->from, &lasting->ends[0]);
+        for (size_t i = 0; i < request->n_to; i++)
+                set_expected(spec, request->to[i], &lasting->ends[1 + i]);
+        if (!options)
+                return;
+        lasting->detached = options->detached;
+        if (options->key[0] != '\0')
+                lasting->key = copy_spec_name(spec, options->key, strlen(options->key));
+        lasting->retry_for_ns = options->retry_for_ms * NS_PER_MS;
+        if (options->detached && options->retry_for_ms == 0)
+                lasting->retry_for_ns = RETRY_FOR_DETACHED_MS * NS_PER_MS;
+}
+
 static size_t name_bytes(const Kcopy__V1__IoRegion *region)
 {
         return region->device_case == KCOPY__V1__IO_REGION__DEVICE_NAME ? strlen(region->name) : 0;
@@ -190,9 +280,13 @@ bool request_spec(
         struct copy_spec *spec;
         size_t names_bytes;
 
-        if (!check(request, &names_bytes, ret_refusal))
+        if (!check(request, &names_bytes, ret_refusal) || !check_lasting(request, ret_refusal))
                 return false;
-        spec = copy_spec_new((unsigned)request->n_to, names_bytes);
+        if (is_lasting(request))
+                spec = copy_spec_new_lasting(
+                    (unsigned)request->n_to, names_bytes + lasting_names_bytes(request));
+        else
+                spec = copy_spec_new((unsigned)request->n_to, names_bytes);
         if (!spec)
                 return refuse(ret_refusal, "", -ENOMEM, "kcopyd: out of memory");
         spec->operation = request->is_copy ? COPY_OPERATION_COPY : COPY_OPERATION_ZERO;
@@ -208,6 +302,8 @@ bool request_spec(
                 set_region(spec, request->from, &spec->from);
         for (size_t i = 0; i < request->n_to; i++)
                 set_region(spec, request->to[i], &spec->to[i]);
+        if (spec->lasting)
+                set_lasting(request, spec);
         *ret_spec = spec;
         return true;
 }

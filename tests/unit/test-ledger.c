@@ -1,4 +1,4 @@
-/* The ledger: fates of ranges, sums that add up, doubt, gaps; compared with a map of single bytes.
+/* The ledger: fates of ranges, sums that add up, copies, gaps; compared with a map of single bytes.
  * links: kc_copy */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -65,22 +65,40 @@ static void equal_neighbours_are_one_range(void **state)
         ledger_done(&ledger);
 }
 
-static void doubt_turns_writes_before_and_beyond_the_mark_indeterminate(void **state)
+static void a_copy_is_the_same_and_its_own(void **state)
 {
+        struct ledger ledger, copy;
+
+        ledger_init(&ledger, 1000);
+        ledger_init(&copy, 1000);
+        assert_int_equal(ledger_put(&copy, 500, 600, LEDGER_COPIED), 0); /* is replaced */
+        assert_int_equal(ledger_put(&ledger, 0, 100, LEDGER_COPIED), 0);
+        assert_int_equal(ledger_copy(&copy, &ledger), 0);
+        assert_int_equal(copy.n_ranges, 0);
+        assert_int_equal(ledger_put(&ledger, 200, 300, LEDGER_ZEROED), 0);
+        alloc_fail_at = 1;
+        assert_int_equal(ledger_copy(&copy, &ledger), -ENOMEM);
+        assert_sums(&copy, 100, 0, 0, 0, 900);
+        assert_int_equal(ledger_copy(&copy, &ledger), 0);
+        assert_int_equal(ledger_put(&ledger, 100, 200, LEDGER_COPIED), 0);
+        assert_sums(&ledger, 200, 100, 0, 0, 700);
+        assert_sums(&copy, 100, 100, 0, 0, 800);
+        assert_int_equal(ledger_put(&copy, 400, 500, LEDGER_COPIED), 0); /* it has room for more */
+        assert_int_equal(copy.n_ranges, 2);
+        ledger_done(&copy);
+        ledger_done(&ledger);
+}
+
+static void a_settled_one_is_full(void **state)
+{
+        const uint64_t sums_bytes[LEDGER_N_FATES] = {400, 300, 200, 60, 40};
         struct ledger ledger;
 
         ledger_init(&ledger, 1000);
-        assert_int_equal(ledger_put(&ledger, 0, 100, LEDGER_COPIED), 0);
-        assert_int_equal(ledger_put(&ledger, 100, 150, LEDGER_SKIPPED), 0);
-        assert_int_equal(ledger_put(&ledger, 200, 300, LEDGER_COPIED), 0);
-        assert_int_equal(ledger_put(&ledger, 300, 400, LEDGER_ZEROED), 0);
-        assert_int_equal(ledger_put(&ledger, 500, 600, LEDGER_UNTOUCHED), 0);
-        ledger_doubt_writes(&ledger);
-        assert_sums(&ledger, 0, 0, 50, 300, 650);
-        assert_int_equal(ledger.n_ranges, 2);
-        /* what is written afterwards is not in doubt */
-        assert_int_equal(ledger_put(&ledger, 400, 500, LEDGER_COPIED), 0);
-        assert_sums(&ledger, 100, 0, 50, 300, 550);
+        assert_int_equal(ledger_put(&ledger, 200, 300, LEDGER_ZEROED), 0);
+        ledger_settle(&ledger, sums_bytes);
+        assert_true(ledger_full(&ledger));
+        assert_sums(&ledger, 400, 300, 200, 60, 40);
         ledger_done(&ledger);
 }
 
@@ -162,25 +180,25 @@ static void a_random_ledger_is_like_a_map_of_bytes(void **state)
         random_seed();
         for (unsigned round = 0; round < 400; round++) {
                 unsigned char map[MAP_BYTES];
-                struct ledger ledger;
+                struct ledger ledger, copy;
 
                 memset(map, NO_FATE, sizeof(map));
                 ledger_init(&ledger, MAP_BYTES);
+                ledger_init(&copy, MAP_BYTES);
                 for (unsigned step = 0; step < 80; step++) {
                         unsigned start = random_below(MAP_BYTES), end = start;
-                        unsigned most = 1 + random_below(20), what = random_below(20);
+                        unsigned most = 1 + random_below(20);
                         enum ledger_fate fate = (enum ledger_fate)random_below(LEDGER_N_FATES);
 
-                        if (what == 0) {
-                                ledger_doubt_writes(&ledger);
-                                for (unsigned i = 0; i < MAP_BYTES; i++)
-                                        if (map[i] == LEDGER_COPIED || map[i] == LEDGER_ZEROED)
-                                                map[i] = LEDGER_INDETERMINATE;
-                        } else {
-                                while (end < MAP_BYTES && end - start < most && map[end] == NO_FATE)
-                                        end++;
-                                assert_int_equal(ledger_put(&ledger, start, end, fate), 0);
-                                memset(map + start, (int)fate, end - start);
+                        while (end < MAP_BYTES && end - start < most && map[end] == NO_FATE)
+                                end++;
+                        assert_int_equal(ledger_put(&ledger, start, end, fate), 0);
+                        memset(map + start, (int)fate, end - start);
+                        if (random_below(20) == 0) { /* a copy is as good */
+                                assert_int_equal(ledger_copy(&copy, &ledger), 0);
+                                ledger_done(&ledger);
+                                ledger = copy;
+                                ledger_init(&copy, MAP_BYTES);
                         }
                         assert_like_map(&ledger, map);
                 }
@@ -193,7 +211,8 @@ int main(void)
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(put_out_of_order_folds_when_the_gap_closes),
             cmocka_unit_test(equal_neighbours_are_one_range),
-            cmocka_unit_test(doubt_turns_writes_before_and_beyond_the_mark_indeterminate),
+            cmocka_unit_test(a_copy_is_the_same_and_its_own),
+            cmocka_unit_test(a_settled_one_is_full),
             cmocka_unit_test(gaps_are_found_from_anywhere),
             cmocka_unit_test(a_failed_allocation_changes_nothing),
             cmocka_unit_test(a_random_ledger_is_like_a_map_of_bytes),

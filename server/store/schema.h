@@ -1,0 +1,15 @@
+/* The tables of the store, and how a store of an older version becomes one of this. Thread: the store's. */
+#ifndef STORE_SCHEMA_H
+#define STORE_SCHEMA_H
+
+#include <sqlite3.h>
+
+#include "base/error.h"
+
+/* Open (or create) the database `path` and bring it to this version. 0 and *ret_db, or negative errno:
+ * -EPROTONOSUPPORT when a newer kcopyd made it. */
+int schema_open(const char *path, sqlite3 **ret_db, struct kc_error *err);
+/* A negative errno for what SQLite answered, and in words: "STORE: disk full; make room". */
+int schema_error(sqlite3 *db, int code, const char *what, struct kc_error *err);
+
+#endif
