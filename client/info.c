@@ -191,6 +191,28 @@ int kcopy_get_job(struct kcopy_client *client, uint64_t job, kcopy_job_fn visit,
         return request_run(client, &message, REPLY(JOB_INFO), on_job_info, &state);
 }
 
+int kcopy_pause_job(struct kcopy_client *client, uint64_t job)
+{
+        Kcopy__V1__ClientMessage message = KCOPY__V1__CLIENT_MESSAGE__INIT;
+        Kcopy__V1__Pause body = KCOPY__V1__PAUSE__INIT;
+
+        body.job = job;
+        message.body_case = BODY(PAUSE);
+        message.pause = &body;
+        return request_run(client, &message, REPLY(DONE), NULL, NULL);
+}
+
+int kcopy_resume_job(struct kcopy_client *client, uint64_t job)
+{
+        Kcopy__V1__ClientMessage message = KCOPY__V1__CLIENT_MESSAGE__INIT;
+        Kcopy__V1__Resume body = KCOPY__V1__RESUME__INIT;
+
+        body.job = job;
+        message.body_case = BODY(RESUME);
+        message.resume = &body;
+        return request_run(client, &message, REPLY(DONE), NULL, NULL);
+}
+
 int kcopy_cancel_job(struct kcopy_client *client, uint64_t job)
 {
         Kcopy__V1__ClientMessage message = KCOPY__V1__CLIENT_MESSAGE__INIT;

@@ -116,6 +116,21 @@ bool job_validated(struct kcopy_client *client, struct job *job, const Kcopy__V1
         return true;
 }
 
+void job_stored(struct kcopy_client *client, struct job *job, uint64_t id, uint64_t length_bytes)
+{
+        const struct kcopy_result result = {
+            .job = id,
+            .state = KCOPY_ACCEPTED,
+            .length_bytes = length_bytes,
+            .source_error = {.errno_name = "", .message = ""},
+            .refused_field = "",
+            .refusal = {.errno_name = "", .message = ""},
+        };
+
+        /* nothing is complete yet, as with a job that was only validated */
+        job_end(client, job, !job->zero, job_mask(job->n_to), &result);
+}
+
 void job_lose_all(struct kcopy_client *client)
 {
         struct job *job;

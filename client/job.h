@@ -17,7 +17,7 @@ struct job {
         unsigned n_batch; /* the first of a batch: how many jobs one request carried; single: 0 */
         bool zero;
         bool cancel; /* asked for before the server gave it an id */
-        bool validate_only;
+        bool validate_only, detached;
         kcopy_notify_fn notify;
         void *context;
 };
@@ -37,6 +37,8 @@ void job_end(struct kcopy_client *client, struct job *job, int read_err, uint64_
 void job_refuse(struct kcopy_client *client, struct job *job, const Kcopy__V1__Refused *refused);
 /* It would have been accepted. False: the plan is of another job, which goes on. */
 bool job_validated(struct kcopy_client *client, struct job *job, const Kcopy__V1__Validated *validated);
+/* A detached one is on stable storage: that is all that is told here. */
+void job_stored(struct kcopy_client *client, struct job *job, uint64_t id, uint64_t length_bytes);
 /* End all jobs with KCOPY_LOST. */
 void job_lose_all(struct kcopy_client *client);
 /* Every bit of `n` destinations. */

@@ -35,6 +35,8 @@ struct kcopy_io_region {
         uint64_t handle; /* from kcopy_open */
         uint64_t sector;
         uint64_t count;
+        uint64_t expect_size_bytes;  /* the device has to be of this size, or the job is refused; 0: any */
+        const char *expect_identity; /* … and to be this one, as kcopy_open tells it; NULL: any */
 };
 
 enum kcopy_flag {
@@ -53,6 +55,10 @@ enum kcopy_flag {
          * nothing is created, written, locked or waited for. Not with kcopy_copy_many. A server that does not
          * know it refuses the job. */
         KCOPY_VALIDATE_ONLY = 1 << 10,
+        /* The job outlives this client, and goes on by itself after the server's end or death: notify runs
+         * when it is on stable storage, with KCOPY_ACCEPTED, and what comes of it is for those who watch it.
+         * Not with kcopy_copy_many, nor with handles. */
+        KCOPY_DETACHED = 1 << 11,
 };
 
 struct kcopy_options {              /* zeroed: the defaults */
@@ -62,6 +68,10 @@ struct kcopy_options {              /* zeroed: the defaults */
         uint64_t timeout_ms;        /* of one command; 0: the server's default */
         unsigned priority; /* 0 (the default) … 7: the job's share against this user's other jobs */
         unsigned progress_interval_ms; /* 0: no progress events */
+        /* With KCOPY_DETACHED: submitting the job again under this key, of up to 128 bytes, is answered with
+         * the one there is, also after a restart; another job is refused. NULL: none. */
+        const char *key;
+        uint64_t retry_for_ms; /* how long lost connections are tried again; 0: detached: 10 min, else not */
 };
 
 enum kcopy_job_state {
@@ -75,6 +85,7 @@ enum kcopy_job_state {
         KCOPY_REFUSED = 8,    /* the library's own: the server did not accept the job */
         KCOPY_LOST = 9,       /* the library's own: the connection was lost, the outcome is not known */
         KCOPY_VALIDATED = 10, /* the library's own: with KCOPY_VALIDATE_ONLY, it would have been accepted */
+        KCOPY_ACCEPTED = 11,  /* the library's own: with KCOPY_DETACHED, it is on stable storage */
 };
 
 enum kcopy_class { /* as in the schema */
@@ -291,6 +302,10 @@ KCOPY_API int kcopy_list_jobs(struct kcopy_client *client, bool terminal, kcopy_
 KCOPY_API int kcopy_get_job(struct kcopy_client *client, uint64_t job, kcopy_job_fn visit, void *opaque);
 /* Ask for the end of any job this client may end, by the server's id. */
 KCOPY_API int kcopy_cancel_job(struct kcopy_client *client, uint64_t job);
+/* Have a detached job stop where it is, or a paused one go on. 0 when it has been asked for (its
+ * KCOPY_EVENT_STATE says when it is so), -ENOENT, -EALREADY: it has ended, -EINVAL: it is not detached. */
+KCOPY_API int kcopy_pause_job(struct kcopy_client *client, uint64_t job);
+KCOPY_API int kcopy_resume_job(struct kcopy_client *client, uint64_t job);
 /* Have the events of jobs[0 … n_jobs) (none: of all that this client may see) handed to kcopy_on_event's
  * function, progress at most every `progress_interval_ms` (0: none). */
 KCOPY_API int kcopy_watch(

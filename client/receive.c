@@ -82,6 +82,12 @@ static int job_answered(struct kcopy_client *client, struct job *job, const Kcop
         if (job->n_batch || job->validate_only ||
             reply->body_case != KCOPY__V1__SERVER_MESSAGE__BODY_ACCEPTED)
                 return garbage(client, "a job answered by something else");
+        if (job->detached) {
+                if (!reply->accepted->job)
+                        return garbage(client, "a job id that is 0");
+                job_stored(client, job, reply->accepted->job, reply->accepted->length_bytes);
+                return 0;
+        }
         return accepted(client, job, reply->accepted->job, reply->accepted->length_bytes);
 }
 

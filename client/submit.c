@@ -8,7 +8,7 @@
 #include "kc_limits.h"
 #include "request.h"
 
-#define FLAGS_ALL ((KCOPY_VALIDATE_ONLY << 1) - 1)
+#define FLAGS_ALL ((KCOPY_DETACHED << 1) - 1)
 
 /* The options' own storage in the message. */
 struct options {
@@ -43,6 +43,16 @@ static int fill_options(struct kcopy_client *client, const struct kcopy_options 
         message->unmap = options->flags & KCOPY_UNMAP;
         message->strict_once = options->flags & KCOPY_STRICT_ONCE;
         message->validate_only = options->flags & KCOPY_VALIDATE_ONLY;
+        message->detached = options->flags & KCOPY_DETACHED;
+        if (options->key) {
+                if (!message->detached || options->key[0] == '\0' ||
+                    strlen(options->key) > KC_JOB_KEY_MAX_BYTES)
+                        return client_fail(client, -EINVAL,
+                            "options: a key is for detached jobs, and has 1 to %u bytes",
+                            KC_JOB_KEY_MAX_BYTES);
+                message->key = (char *)(uintptr_t)options->key;
+        }
+        message->retry_for_ms = options->retry_for_ms;
         message->rate_bytes_per_s = options->rate_bytes_per_s;
         message->timeout_ms = options->timeout_ms;
         message->priority = options->priority;
@@ -64,6 +74,9 @@ static int fill_region(
         kcopy__v1__io_region__init(ret_message);
         ret_message->sector = region->sector;
         ret_message->count = region->count;
+        ret_message->expect_size_bytes = region->expect_size_bytes;
+        if (region->expect_identity)
+                ret_message->expect_identity = (char *)(uintptr_t)region->expect_identity;
         if (region->device) {
                 size_t bytes = strlen(region->device);
 
@@ -127,6 +140,7 @@ static int send_job(struct kcopy_client *client, Kcopy__V1__ClientMessage *messa
         if (!job)
                 return send_failed(client, -ENOMEM);
         job->validate_only = options->validate_only;
+        job->detached = options->detached;
         message->request_id = job->ticket;
         rc = stream_queue(&client->stream, message);
         if (rc < 0) {
@@ -308,8 +322,9 @@ int kcopy_copy_many(struct kcopy_client *client, unsigned n_jobs, const struct k
                 return client_fail(client, -ENOTCONN, "%s", client->lost_reason);
         if (n_jobs == 0)
                 return 0;
-        if (options && options->flags & KCOPY_VALIDATE_ONLY)
-                return client_fail(client, -EINVAL, "options: VALIDATE_ONLY is not for a batch");
+        if (options && options->flags & (KCOPY_VALIDATE_ONLY | KCOPY_DETACHED))
+                return client_fail(client, -EINVAL, "options: %s is not for a batch",
+                    options->flags & KCOPY_DETACHED ? "DETACHED" : "VALIDATE_ONLY");
         rc = batch_fill(client, &batch, n_jobs, jobs, &n_to_min);
         if (rc == 0)
                 rc = fill_options(client, options, n_to_min, &job_options);

@@ -19,6 +19,8 @@ static const struct ctl_command COMMANDS[] = {
     {"watch", cmd_watch, "print what happens to jobs"},
     {"wait", cmd_wait, "wait until jobs have ended"},
     {"cancel", cmd_cancel, "ask for the end of jobs"},
+    {"pause", cmd_pause, "have detached jobs stop where they are"},
+    {"resume", cmd_resume, "have paused jobs go on"},
     {"endpoints", cmd_endpoints, "list the devices that the server has names for"},
     {"info", cmd_info, "show what the server is and how busy"},
     {"help", cmd_help, "show this, or the options of a command"},

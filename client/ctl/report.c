@@ -48,7 +48,7 @@ enum ctl_status report_status(
                 return CTL_REFUSED;
         if (result->state == KCOPY_LOST)
                 return CTL_UNKNOWN;
-        if (result->state == KCOPY_VALIDATED)
+        if (result->state == KCOPY_VALIDATED || result->state == KCOPY_ACCEPTED)
                 return CTL_DONE;
         if (result->state != KCOPY_COMPLETED || read_err || write_err || !durable_enough(report, result))
                 return CTL_FAILED;
@@ -121,6 +121,9 @@ static const char *option_of(const char *field)
             {"options.timeout_ms", "--timeout"},
             {"options.zero_destinations", "--destination-is-zero"},
             {"options.validate_only", "--dry-run"},
+            {"options.detached", "--detach"},
+            {"options.key", "--key"},
+            {"options.retry_for_ms", "--retry-for"},
             {"pages", "--pages"},
             {"to", "destinations"},
         };

@@ -2,7 +2,9 @@
 #include "ctl/transfer.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -69,6 +71,14 @@ static void on_end(int read_err, uint64_t write_err, void *context, const struct
         run->status = report_status(&run->report, read_err, write_err, result);
         if (result->state == KCOPY_VALIDATED) {
                 dry_run_print(run->ctl, run->transfer, result);
+                return;
+        }
+        if (result->state == KCOPY_ACCEPTED) {
+                if (run->ctl->json)
+                        json_line(
+                            json_pack("{s:s, s:o}", "event", "accepted", "job", json_number(result->job)));
+                else
+                        printf("job %" PRIu64 "\n", result->job);
                 return;
         }
         if (result->state == KCOPY_LOST) {
@@ -170,7 +180,9 @@ static enum ctl_status carry_out(const struct ctl *ctl, const struct transfer *t
                 .from_word = transfer->from_word,
                 .to_words = transfer->to_words,
                 .whole = whole(transfer)}};
-        enum ctl_status status = session_open_private(&run.session, ctl, transfer->pages);
+        bool detached = transfer->options.flags & KCOPY_DETACHED;
+        enum ctl_status status = detached ? session_open(&run.session, ctl, 1)
+                                          : session_open_private(&run.session, ctl, transfer->pages);
         int rc;
 
         if (status != CTL_DONE)
@@ -210,8 +222,8 @@ static bool parse_name(const struct ctl *ctl, const char *word, bool source, str
         return false;
 }
 
-static bool parse_word(const struct ctl *ctl, const char *word, bool source, struct region *ret_region,
-    enum ctl_status *ret_status)
+static bool parse_word(const struct ctl *ctl, const char *word, bool source, bool detached,
+    struct region *ret_region, enum ctl_status *ret_status)
 {
         const struct bracket *bracket = brackets_find(ctl->brackets, word);
         char reason[REGION_REASON_BYTES];
@@ -219,6 +231,11 @@ static bool parse_word(const struct ctl *ctl, const char *word, bool source, str
         *ret_status = CTL_USAGE;
         if (!bracket)
                 return parse_name(ctl, word, source, ret_region);
+        if (detached) {
+                text_error(bracket->text, "ends with this command, and a detached job does not; start it by "
+                                          "itself, and name it by its NBD URI");
+                return false;
+        }
         if (names_place(ctl->server) == NAMES_FAR) {
                 text_error(bracket->text,
                     "a server in brackets runs on this machine, where %s cannot reach it; start it there, "
@@ -238,17 +255,18 @@ static bool parse_word(const struct ctl *ctl, const char *word, bool source, str
 static enum ctl_status parse_words(
     const struct ctl *ctl, struct transfer *transfer, unsigned n_words, char **words)
 {
+        bool detached = transfer->options.flags & KCOPY_DETACHED;
         enum ctl_status status;
 
         if (!transfer->zero) {
-                if (!parse_word(ctl, *words, true, &transfer->from, &status))
+                if (!parse_word(ctl, *words, true, detached, &transfer->from, &status))
                         return status;
                 transfer->from_word = *words;
                 words++;
                 n_words--;
         }
         for (unsigned i = 0; i < n_words; i++) {
-                if (!parse_word(ctl, words[i], false, &transfer->to[i], &status))
+                if (!parse_word(ctl, words[i], false, detached, &transfer->to[i], &status))
                         return status;
                 transfer->to_words[i] = words[i];
                 transfer->n_to = i + 1;

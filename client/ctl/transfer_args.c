@@ -16,7 +16,18 @@ struct transfer_args {
         char *words[1 + KCOPY_DESTINATIONS_MAX];
 };
 
-enum { KEY_ON_ERROR = 0x100, KEY_DURABILITY, KEY_RATE, KEY_TIMEOUT, KEY_PAGES, KEY_PROGRESS, KEY_PRIORITY };
+enum {
+        KEY_ON_ERROR = 0x100,
+        KEY_DURABILITY,
+        KEY_RATE,
+        KEY_TIMEOUT,
+        KEY_PAGES,
+        KEY_PROGRESS,
+        KEY_PRIORITY,
+        KEY_DETACH,
+        KEY_KEY,
+        KEY_RETRY_FOR
+};
 
 static const struct argp_option OPTIONS[] = {
     {"on-error", KEY_ON_ERROR, "stop|continue|ignore", 0,
@@ -34,6 +45,11 @@ static const struct argp_option OPTIONS[] = {
         0},
     {"priority", KEY_PRIORITY, "0-7", 0, "The job's share of the server, against your other jobs", 0},
     {"progress", KEY_PROGRESS, "auto|bar|plain|none", 0, "How to show progress on standard error", 0},
+    {"detach", KEY_DETACH, NULL, 0,
+        "Leave the job to the server, which finishes it whatever dies meanwhile, and print its number", 0},
+    {"key", KEY_KEY, "NAME", 0, "With --detach: under the same key the same job is submitted only once", 0},
+    {"retry-for", KEY_RETRY_FOR, "SECONDS", 0,
+        "How long a lost connection is tried again (with --detach 600, else not at all)", 0},
     {"dry-run", 'n', NULL, 0, "Have the job judged as a real one, print what would be done, write nothing",
         0},
     {0},
@@ -151,6 +167,20 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
                         return EINVAL;
                 transfer->progress_mode = (enum progress_mode)choice;
                 return 0;
+        case KEY_DETACH:
+                options->flags |= KCOPY_DETACHED;
+                return 0;
+        case KEY_KEY:
+                options->key = arg;
+                return 0;
+        case KEY_RETRY_FOR:
+                if (!units_parse_seconds_ms(arg, &options->retry_for_ms)) {
+                        argp_error(state,
+                            "--retry-for: %s is no number of seconds from 0.001 to " UNITS_SECONDS_MAX_TEXT,
+                            arg);
+                        return EINVAL;
+                }
+                return 0;
         case 'n':
                 transfer->dry_run = true;
                 return 0;
@@ -174,6 +204,12 @@ static error_t add_word(struct transfer_args *args, char *word, struct argp_stat
 
 static error_t check_words(const struct transfer_args *args, struct argp_state *state)
 {
+        const struct kcopy_options *options = &args->transfer.options;
+
+        if (options->key && !(options->flags & KCOPY_DETACHED)) {
+                argp_error(state, "--key is for jobs with --detach");
+                return EINVAL;
+        }
         if (args->n_words >= args->n_words_min)
                 return 0;
         argp_error(state, "%s",

@@ -139,7 +139,7 @@ void client_on_share_closed(struct kc_actor *actor, struct kc_msg *msg)
 /* ---- opening and closing */
 
 /* The one of this identity, however many connections it has. */
-static struct owner *owner_get(struct engine *engine, const char *identity)
+struct owner *owner_get(struct engine *engine, const char *identity)
 {
         size_t bytes = strlen(identity) + 1;
         struct owner *owner;

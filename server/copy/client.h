@@ -48,6 +48,8 @@ struct engine_client {
         struct share shares[]; /* by lane */
 };
 
+/* The one of this identity, referenced; NULL: no memory. */
+struct owner *owner_get(struct engine *engine, const char *identity);
 struct owner *owner_ref(struct owner *owner);
 void owner_unref(struct owner *owner); /* takes NULL */
 /* Start jobs that may run, as far as there are slots. */

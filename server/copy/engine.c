@@ -29,6 +29,8 @@ void engine_config_defaults(struct engine_config *config)
             .client_running_max = 64,
             .client_queued_max = 16384,
             .client_queued_max_bytes = 32u << 20,
+            .checkpoint_ns = 10 * NS_PER_S,
+            .checkpoint_bytes = 16ull << 30,
             .first_job_id = 1,
         };
 }
@@ -53,6 +55,7 @@ int engine_new(const struct engine_config *config, struct engine **ret_engine)
         kc_list_init(&engine->jobs);
         kc_list_init(&engine->history);
         kc_list_init(&engine->running);
+        kc_list_init(&engine->unlocked);
         history_init(engine);
         engine->lanes = calloc(config->n_lanes, sizeof *engine->lanes);
         engine->locks = locks_new();
@@ -66,6 +69,14 @@ int engine_new(const struct engine_config *config, struct engine **ret_engine)
         }
         engine->config.lanes = NULL; /* the caller's arrays are not kept */
         engine->config.providers = NULL;
+        if (config->store) {
+                uint32_t pages;
+
+                rc = engine_client_open(
+                    engine, "detached jobs", config->detached_pages, &engine->detached, &pages, NULL);
+                if (rc < 0)
+                        goto err;
+        }
         *ret_engine = engine;
         return 0;
 err:
@@ -159,6 +170,41 @@ int engine_job_cancel(struct engine *engine, uint64_t job_id)
         return 0;
 }
 
+static int ask(struct engine *engine, uint64_t job_id, enum suspension what)
+{
+        struct job *job = find_job(engine, job_id);
+
+        if (!job)
+                return -ENOENT;
+        if (!copy_spec_detached(job->spec))
+                return -EINVAL;
+        lasting_ask(job, what, NULL);
+        return 0;
+}
+
+int engine_job_pause(struct engine *engine, uint64_t job_id)
+{
+        return ask(engine, job_id, SUSPEND_PAUSE);
+}
+
+int engine_job_resume(struct engine *engine, uint64_t job_id)
+{
+        return ask(engine, job_id, SUSPEND_NOT);
+}
+
+/* Between two runs. */
+static const struct job_destination_result *what_lasts(const struct job *job)
+{
+        static struct job_destination_result shown[KC_DESTINATIONS_MAX]; /* until the next call */
+
+        if (!job->lasting || !job->lasting->resumed)
+                return NULL;
+        memset(shown, 0, job->spec->n_to * sizeof *shown);
+        for (unsigned d = 0; d < job->spec->n_to; d++)
+                lasting_fill(job, d, &shown[d]);
+        return shown;
+}
+
 static void view(const struct job *job, struct engine_job_view *ret_view)
 {
         static char reason[256]; /* borrowed until the next call, as the header says */
@@ -178,7 +224,7 @@ static void view(const struct job *job, struct engine_job_view *ret_view)
             /* from the run's end on the result, also while devices are still let go of */
             .destinations = result     ? result->destinations
                             : job->run ? job->run->view
-                                       : NULL,
+                                       : what_lasts(job),
             .result = terminal ? result : NULL,
         };
 }
@@ -232,7 +278,7 @@ void engine_stats(const struct engine *engine, struct engine_stats *ret_stats)
             .pages = engine->config.pages,
             .pages_granted = engine->pages_granted,
             .n_lanes = engine->n_lanes,
-            .clients = engine->n_clients,
+            .clients = engine->n_clients - (engine->detached != NULL),
             .jobs_running = engine->n_running,
             .jobs_waiting = engine->n_waiting,
         };
@@ -343,7 +389,8 @@ void engine_check_closed(struct engine *engine)
 {
         if (!engine->closing || engine->closed || engine->lanes_closing > 0)
                 return;
-        if (!kc_list_empty(&engine->clients) || engine->n_resolving > 0)
+        if (!kc_list_empty(&engine->clients) || engine->n_resolving > 0 || engine->recovery ||
+            engine->reserving)
                 return;
         kc_list_for_each_safe (pos, &engine->devices)
                 device_close_idle(kc_list_entry(pos, struct device, node));
@@ -378,6 +425,18 @@ static void on_close_timer(struct kc_timer *timer)
         engine->on_closed(engine->closed_arg, n_stuck > 0 ? n_stuck : 1);
 }
 
+/* Its jobs go on in the next daemon's life. */
+static void leave_detached(struct engine_client *client)
+{
+        kc_list_for_each_safe (pos, &client->jobs) {
+                struct job *job = kc_list_entry(pos, struct job, client_node);
+
+                if (!kc_list_empty(&job->node))
+                        lasting_ask(job, SUSPEND_SHUTDOWN, NULL);
+        }
+        engine_client_close(client, false, NULL, NULL);
+}
+
 void engine_close(
     struct engine *engine, uint64_t deadline_ns, void (*on_closed)(void *arg, unsigned n_stuck), void *arg)
 {
@@ -391,7 +450,9 @@ void engine_close(
         kc_list_for_each_safe (pos, &engine->clients) {
                 struct engine_client *client = kc_list_entry(pos, struct engine_client, node);
 
-                if (client->closing)
+                if (client == engine->detached)
+                        leave_detached(client);
+                else if (client->closing)
                         engine_client_cancel(client);
                 else
                         engine_client_close(client, true, NULL, NULL);

@@ -8,16 +8,20 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "copy/detached.h"
 #include "copy/history.h"
 
 static const struct kc_sm_state states[] = {
     [JOB_WAITING] = {"waiting",
-        KC_SM_TO(JOB_RUNNING) | KC_SM_TO(JOB_COMPLETED) | KC_SM_TO(JOB_FAILED) | KC_SM_TO(JOB_CANCELLED),
+        KC_SM_TO(JOB_RUNNING) | KC_SM_TO(JOB_PAUSED) | KC_SM_TO(JOB_COMPLETED) | KC_SM_TO(JOB_FAILED) |
+            KC_SM_TO(JOB_CANCELLED),
         true, false},
     [JOB_RUNNING] = {"running",
         KC_SM_TO(JOB_WAITING) | KC_SM_TO(JOB_DRAINING) | KC_SM_TO(JOB_COMPLETED) | KC_SM_TO(JOB_FAILED) |
             KC_SM_TO(JOB_CANCELLED),
         false, false},
+    [JOB_PAUSED] = {"paused", KC_SM_TO(JOB_WAITING) | KC_SM_TO(JOB_FAILED) | KC_SM_TO(JOB_CANCELLED), false,
+        false},
     [JOB_DRAINING] = {"draining",
         KC_SM_TO(JOB_WAITING) | KC_SM_TO(JOB_COMPLETED) | KC_SM_TO(JOB_FAILED) | KC_SM_TO(JOB_CANCELLED),
         false, false},
@@ -40,6 +44,7 @@ void job_free(struct job *job)
         kc_list_del(&job->node);
         kc_list_del(&job->client_node);
         kc_list_del(&job->history_node);
+        lasting_free(job->lasting);
         free(job->stall);
         free(job->result);
         free(job->brief);
@@ -71,6 +76,8 @@ static void describe_queue(const struct job *job, char *buf, size_t buf_bytes)
 const char *job_reason(const struct job *job, char *buf, size_t buf_bytes)
 {
         buf[0] = '\0';
+        if (lasting_reason(job, buf, buf_bytes))
+                return buf;
         switch (kc_sm_state(&job->sm)) {
         case JOB_WAITING:
                 if (job->on_let_go)
@@ -109,7 +116,7 @@ void job_emit_state(struct job *job)
             .reason = job_reason(job, reason, sizeof reason),
         };
 
-        engine_emit(job->engine, &event);
+        job_tell(job, &event);
 }
 
 /* ---- refusing and accepting */
@@ -148,18 +155,22 @@ static void fail_restarted(struct job *job, const struct engine_refusal *refusal
         job_end_unrun(job, JOB_FAILED, &error, end);
 }
 
-void job_refuse(struct job *job, const struct engine_refusal *refusal)
+static void refuse_new(struct job *job, const struct engine_refusal *refusal)
 {
-        if (job->id != 0) {
-                fail_restarted(job, refusal);
-                return;
-        }
         job->answer.refusal = malloc(sizeof *refusal);
         if (job->answer.refusal)
                 *job->answer.refusal = *refusal;
         else
                 job->answer.refusal = &no_memory;
         job_let_go(job, answer_refused);
+}
+
+void job_refuse(struct job *job, const struct engine_refusal *refusal)
+{
+        if (kc_list_empty(&job->node)) /* not accepted */
+                refuse_new(job, refusal);
+        else if (!lasting_bears(job, refusal))
+                fail_restarted(job, refusal);
 }
 
 void job_refuse_with(struct job *job, const char *field, int code, enum kc_class class, const char *message)
@@ -205,10 +216,21 @@ static bool has_retired_device(const struct job *job)
         return false;
 }
 
+/* … and is to be opened again: once, or whenever it is, of a job that tries again. */
+static bool has_lost_device(const struct job *job)
+{
+        return (job->lasting || !job->restarted) && has_retired_device(job);
+}
+
 void job_begin(struct job *job)
 {
-        if (job->restarted || !has_retired_device(job)) {
-                job_lock(job);
+        if (lasting_halts(job))
+                return;
+        if (!has_lost_device(job)) {
+                if (job->locks) /* from the run before */
+                        job_start(job);
+                else
+                        job_lock(job);
                 return;
         }
         job_emit_state(job);
@@ -217,7 +239,9 @@ void job_begin(struct job *job)
 
 void job_locked(struct job *job)
 {
-        if (!job->restarted && has_retired_device(job)) {
+        if (lasting_halts(job))
+                return;
+        if (has_lost_device(job)) {
                 job_release_locks(job); /* their keys are those of the devices that it had */
                 job_emit_state(job);
                 resolve_again(job);
@@ -226,18 +250,16 @@ void job_locked(struct job *job)
         }
 }
 
-static void queue(struct job *job)
+void job_queue(struct job *job)
 {
         kc_list_push(&job->client->runnable[job->spec->options.priority], &job->runnable_node);
         client_start_jobs(job->client);
 }
 
-static void keep_record(struct job *job)
+void job_keep_record(struct job *job)
 {
         struct engine *engine = job->engine;
 
-        job->owner = owner_ref(job->client->owner);
-        job->id = engine->next_job_id++;
         kc_idmap_add(&engine->by_id, &job->by_id, job->id);
         kc_list_push(&engine->jobs, &job->node);
         kc_sm_init(&job->sm, states, sizeof states / sizeof *states, JOB_WAITING, "job", job->id);
@@ -263,11 +285,22 @@ static void refuse_other_length(struct job *job, uint64_t length_bytes)
         job_refuse(job, &refusal);
 }
 
-void job_accept(struct job *job, const struct job_plan *plan)
+static void accept(struct job *job)
 {
         struct engine_submission *submission = job->submission;
 
-        if (job->id != 0 && plan->length_bytes != job->length_bytes) {
+        job->id = job->engine->next_job_id++;
+        job_keep_record(job);
+        job->engine->n_resolving--;
+        job->submission = NULL;
+        submission->on_accepted(submission, job->id, job->length_bytes);
+}
+
+void job_accept(struct job *job, const struct job_plan *plan)
+{
+        bool accepted = !kc_list_empty(&job->node);
+
+        if (accepted && plan->length_bytes != job->length_bytes) {
                 refuse_other_length(job, plan->length_bytes);
                 return;
         }
@@ -277,13 +310,38 @@ void job_accept(struct job *job, const struct job_plan *plan)
         job->ends[0].region = plan->from;
         for (unsigned i = 0; i < job->spec->n_to; i++)
                 job->ends[1 + i].region = plan->to[i];
-        if (job->id == 0) {
-                keep_record(job);
-                job->engine->n_resolving--;
-                job->submission = NULL;
-                submission->on_accepted(submission, job->id, job->length_bytes);
+        if (job->lasting && (lasting_halts(job) || !lasting_check(job)))
+                return;
+        if (!accepted && copy_spec_detached(job->spec)) {
+                detached_create(job);
+                return;
         }
-        queue(job);
+        if (!accepted)
+                accept(job);
+        job_queue(job);
+}
+
+/* It remains a submission that found what it wanted. */
+static void answer_existing(struct job *job)
+{
+        struct engine *engine = job->engine;
+        struct engine_client *client = job->client;
+        struct engine_submission *submission = job->submission;
+        uint64_t job_id = job->id, length_bytes = job->length_bytes;
+
+        engine->n_resolving--;
+        client->n_jobs--;
+        job_free(job);
+        submission->on_accepted(submission, job_id, length_bytes);
+        client_check_closed(client);
+        engine_check_closed(engine);
+}
+
+void job_answer_existing(struct job *job, uint64_t job_id, uint64_t length_bytes)
+{
+        job->id = job_id;
+        job->length_bytes = length_bytes;
+        job_let_go(job, answer_existing);
 }
 
 static void on_submit(struct kc_actor *actor, struct kc_msg *msg)
@@ -295,6 +353,8 @@ static void on_submit(struct kc_actor *actor, struct kc_msg *msg)
                 job_refuse_with(job, "", -ECANCELED, KC_CLASS_CANCELLED, "the client has gone");
         else if (!validate_spec(job->spec, &refusal))
                 job_refuse(job, &refusal);
+        else if (copy_spec_detached(job->spec))
+                detached_find(job);
         else
                 job_resolve(job);
 }
@@ -316,7 +376,7 @@ void job_restart(struct job *job)
         resolve_again(job);
 }
 
-int job_submit(struct engine_client *client, struct copy_spec *spec, struct engine_submission *submission)
+struct job *job_new(struct engine_client *client, struct owner *owner, struct copy_spec *spec)
 {
         struct job *job = kc_zalloc(sizeof *job);
 
@@ -325,7 +385,7 @@ int job_submit(struct engine_client *client, struct copy_spec *spec, struct engi
         if (!job || !job->ends) {
                 free(job);
                 free(spec);
-                return -ENOMEM;
+                return NULL;
         }
         kc_list_init(&job->node);
         kc_list_init(&job->client_node);
@@ -334,11 +394,30 @@ int job_submit(struct engine_client *client, struct copy_spec *spec, struct engi
         kc_list_init(&job->history_node);
         job->engine = client->engine;
         job->client = client;
+        job->owner = owner_ref(owner);
         job->spec = spec;
-        job->submission = submission;
+        if (spec->lasting) {
+                job->lasting = lasting_new(job);
+                if (!job->lasting) {
+                        job_free(job);
+                        return NULL;
+                }
+        }
         client->n_jobs++;
-        client->engine->n_resolving++;
         kc_list_push(&client->jobs, &job->client_node);
+        return job;
+}
+
+int job_submit(struct engine_client *client, struct copy_spec *spec, struct engine_submission *submission)
+{
+        struct engine_client *detached = client->engine->detached;
+        struct job *job =
+            job_new(copy_spec_detached(spec) && detached ? detached : client, client->owner, spec);
+
+        if (!job)
+                return -ENOMEM;
+        job->submission = submission;
+        client->engine->n_resolving++;
         job->msg.on_message = on_submit;
         kc_actor_post(client->engine->control, &job->msg);
         return 0;
@@ -361,10 +440,11 @@ static void on_cancel(struct kc_actor *actor, struct kc_msg *msg)
                 job_resolve_give_up(job);
         } else if (job->run) {
                 job->cancel_posted = true;
-                kc_sm_move(&job->sm, JOB_DRAINING);
+                if (kc_sm_state(&job->sm) != JOB_DRAINING) /* it may be about to be suspended */
+                        kc_sm_move(&job->sm, JOB_DRAINING);
                 run_cancel(job->run, job_cancel_reason(job));
                 job_emit_state(job);
-        } else {
+        } else if (!job->on_let_go) { /* else what comes then sees it */
                 job_end_unstarted(job);
         }
 }
@@ -372,9 +452,9 @@ static void on_cancel(struct kc_actor *actor, struct kc_msg *msg)
 void job_cancel(struct job *job)
 {
         /* nobody knows of it yet, so it is its client that goes */
-        if (job->id == 0)
+        if (kc_list_empty(&job->node))
                 job_resolve_give_up(job);
-        if (job->id == 0 || kc_sm_state(&job->sm) >= JOB_COMPLETED || job->cancel_wanted)
+        if (kc_list_empty(&job->node) || kc_sm_state(&job->sm) >= JOB_COMPLETED || job->cancel_wanted)
                 return;
         job->cancel_wanted = true;
         if (job->result) /* its end is on the way; and if it was to begin again, it will not */

@@ -15,6 +15,7 @@
 #include "base/sm.h"
 #include "copy/client.h"
 #include "copy/device.h"
+#include "copy/lasting.h"
 #include "copy/run.h"
 
 struct resolve; /* the waits of a submission */
@@ -52,7 +53,8 @@ struct job {
         uint32_t history_bytes;    /* as counted in the engine's */
 
         struct run *run;
-        char *stall; /* why it makes no progress, NULL: it does */
+        struct lasting *lasting; /* NULL: it ends with its first run */
+        char *stall;             /* why it makes no progress, NULL: it does */
         uint64_t progress_ns;
         bool helpers_wanted;
         uint64_t helpers; /* lanes that were asked to join */
@@ -80,6 +82,13 @@ static inline unsigned job_n_ends(const struct job *job)
         return 1 + job->spec->n_to;
 }
 
+/* A record for a job of this owner, which is not accepted; the spec passes to it. NULL: no memory, and the
+ * spec is freed. */
+struct job *job_new(struct engine_client *client, struct owner *owner, struct copy_spec *spec);
+/* It is accepted, with its id. */
+void job_keep_record(struct job *job);
+/* It waits for a slot of its client. */
+void job_queue(struct job *job);
 /* Begin a submission: engine_submit's work. */
 int job_submit(struct engine_client *client, struct copy_spec *spec, struct engine_submission *submission);
 /* It has a slot: its locks are next, unless it lost a device while it waited. */
@@ -113,6 +122,8 @@ void job_resolve_give_up(struct job *job);
 void job_accept(struct job *job, const struct job_plan *plan);
 void job_refuse(struct job *job, const struct engine_refusal *refusal);
 void job_refuse_with(struct job *job, const char *field, int code, enum kc_class class, const char *message);
+/* Instead of its own acceptance: it has been accepted before, as that job. */
+void job_answer_existing(struct job *job, uint64_t job_id, uint64_t length_bytes);
 
 /* job_let_go.c: give all devices back that its run does not need, then on_let_go, perhaps inside the call.
  * Until it is terminal each descriptor for writing closes before that, or hangs for the grace period. */
@@ -125,6 +136,14 @@ void job_end_unrun(struct job *job, enum job_state state, const struct kc_error 
 void job_end_unstarted(struct job *job);
 /* There is no memory for the event itself yet: it is tried again. */
 bool job_end_owed(const struct job *job);
+/* It has let go of its devices: its end is told, or stored first. */
+void job_tell_end(struct job *job);
+/* Its completion is stored: tell it. */
+void job_end_stored(struct job *job);
+/* It is not ours any more, or not in this life: forget it, untold. */
+void job_leave(struct job *job);
+/* Something of its run has come back: perhaps that was the last thing. */
+void job_check_run_gone(struct job *job);
 
 /* job_locks.c */
 /* Take its locks, now or when they are granted, and start. */

@@ -35,6 +35,7 @@ static void emit_completion(struct job *job)
             .reason = "",
             .length_bytes = job->length_bytes,
             .result = job->result,
+            .seq = job->lasting ? job->lasting->end_seq : 0,
         };
 
         engine_emit(job->engine, &event);
@@ -64,7 +65,7 @@ static void complete(struct job *job)
 
         job->terminal_ns = kc_actor_now_ns(engine->control);
         job->result->elapsed_ns = job->terminal_ns - job->accepted_ns;
-        if (kc_sm_state(&job->sm) == JOB_WAITING)
+        if (kc_sm_state(&job->sm) == JOB_WAITING || kc_sm_state(&job->sm) == JOB_PAUSED)
                 engine->n_waiting--;
         else
                 engine->n_running--;
@@ -81,19 +82,47 @@ static void complete(struct job *job)
         }
 }
 
-static void check_run_gone(struct job *job);
-
-static void on_let_go(struct job *job)
+void job_end_stored(struct job *job)
 {
         bool drained = !job->run;
 
-        if (kc_sm_state(&job->sm) >= JOB_COMPLETED) {
-                leave_client(job);
-                return;
-        }
         complete(job);
         if (!drained)
-                check_run_gone(job);
+                job_check_run_gone(job);
+}
+
+void job_tell_end(struct job *job)
+{
+        if (!lasting_holds_end(job)) /* else when it is stored */
+                job_end_stored(job);
+}
+
+static void on_let_go(struct job *job)
+{
+        if (kc_sm_state(&job->sm) >= JOB_COMPLETED)
+                leave_client(job);
+        else
+                job_tell_end(job);
+}
+
+static void leave(struct job *job)
+{
+        struct engine *engine = job->engine;
+        struct engine_client *client = job->client;
+
+        kc_list_del(&job->runnable_node);
+        kc_idmap_del(&engine->by_id, &job->by_id);
+        engine->n_waiting--;
+        client->n_jobs--;
+        job_free(job);
+        client_start_jobs(client);
+        client_check_closed(client);
+}
+
+void job_leave(struct job *job)
+{
+        job_release_locks(job);
+        job_let_go(job, leave);
 }
 
 /* ---- jobs that end without a run */
@@ -142,6 +171,8 @@ void job_end_unrun(struct job *job, enum job_state state, const struct kc_error 
 
         job_release_locks(job);
         kc_list_del(&job->runnable_node);
+        if (job->lasting)
+                lasting_stop(job);
         if (!result) {
                 owe_end(job, state);
                 return;
@@ -158,6 +189,8 @@ void job_end_unrun(struct job *job, enum job_state state, const struct kc_error 
 
                 out->ledger.untouched = job->length_bytes;
                 out->done = true;
+                if (job->lasting && lasting_fill(job, i, out)) /* it had ended before */
+                        continue;
                 result->write_err |= 1ull << i;
                 if (failed_end == 1 + i || failed_end == UINT32_MAX)
                         out->error.error = *error;
@@ -181,13 +214,15 @@ static bool destination_told(const struct job *job)
 }
 
 /* The run is nobody's any more: no message of it is on its way. */
-static void check_run_gone(struct job *job)
+void job_check_run_gone(struct job *job)
 {
         struct run *run = job->run;
         bool again;
 
         if (!run || !job->run_drained || job->on_let_go ||
             run->legs_told + job->legs_late < job->legs_posted || (job->cancel_posted && !job->cancel_obeyed))
+                return;
+        if (job->lasting && (job->lasting->marking || lasting_suspending(job)))
                 return;
         again = run->stale && !job->restarted && !job->cancel_wanted &&
                 kc_sm_state(&job->sm) < JOB_COMPLETED && !destination_told(job);
@@ -201,6 +236,10 @@ static void check_run_gone(struct job *job)
         job->stall = NULL;
         kc_list_del(&job->running_node);
         job->client->n_runs--;
+        if (job->lasting && job->lasting->goes_on) {
+                lasting_go_on(job);
+                return;
+        }
         if (again) {
                 free(job->result);
                 job->result = NULL;
@@ -275,12 +314,11 @@ void job_on_run_done(struct kc_actor *actor, struct kc_msg *msg)
         run->result = NULL;
         doubt_result(job);
         retire_devices(job, !run->drained);
-        if (run->drained) {
-                job->run_drained = true;
-                check_run_gone(job);
-                return;
-        }
-        job_let_go(job, on_let_go);
+        job->run_drained = run->drained;
+        if (!lasting_goes_on(job) && !run->drained)
+                job_let_go(job, on_let_go);
+        else
+                job_check_run_gone(job);
 }
 
 void job_on_run_drained(struct kc_actor *actor, struct kc_msg *msg)
@@ -288,7 +326,7 @@ void job_on_run_drained(struct kc_actor *actor, struct kc_msg *msg)
         struct job *job = kc_container_of(msg, struct run, drained_msg)->job;
 
         job->run_drained = true;
-        check_run_gone(job);
+        job_check_run_gone(job);
 }
 
 void job_on_late_leg(struct kc_actor *actor, struct kc_msg *msg)
@@ -296,7 +334,7 @@ void job_on_late_leg(struct kc_actor *actor, struct kc_msg *msg)
         struct job *job = kc_container_of(msg, struct leg, orders_msg)->run->job;
 
         job->legs_late++;
-        check_run_gone(job);
+        job_check_run_gone(job);
 }
 
 void job_on_cancel_obeyed(struct kc_actor *actor, struct kc_msg *msg)
@@ -304,14 +342,15 @@ void job_on_cancel_obeyed(struct kc_actor *actor, struct kc_msg *msg)
         struct job *job = kc_container_of(msg, struct run, cancel_msg)->job;
 
         job->cancel_obeyed = true;
-        check_run_gone(job);
+        job_check_run_gone(job);
 }
 
 /* ---- how far it is */
 
-static void emit_destinations_done(struct job *job, const struct run_snapshot *snapshot)
+static void emit_destinations_done(struct job *job, struct run_snapshot *snapshot)
 {
         for (unsigned i = 0; i < job->spec->n_to; i++) {
+                struct job_destination_result *result = &snapshot->destinations[i];
                 struct job_event event = {
                     .type = JOB_EVENT_DESTINATION_DONE,
                     .job_id = job->id,
@@ -320,10 +359,16 @@ static void emit_destinations_done(struct job *job, const struct run_snapshot *s
                     .state = JOB_RUNNING,
                     .reason = "",
                     .index = i,
-                    .destination = &snapshot->destinations[i],
+                    .destination = result,
                 };
 
-                if (snapshot->destinations[i].done && !job->run->view[i].done)
+                if (job->lasting && result->done && lasting_may_try(job, &result->error.error))
+                        result->done = false;
+                if (!result->done || job->run->view[i].done)
+                        continue;
+                if (job->lasting)
+                        lasting_destination_done(job, i, result);
+                else
                         engine_emit(job->engine, &event);
         }
 }

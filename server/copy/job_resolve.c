@@ -80,7 +80,7 @@ static void validate(struct job *job)
 
         free(job->resolve);
         job->resolve = NULL;
-        if (job->client->cancel && job->id == 0) {
+        if (job->client->cancel && kc_list_empty(&job->node)) {
                 job_refuse_with(job, "", -ECANCELED, KC_CLASS_CANCELLED, "the client has gone");
                 return;
         }
@@ -88,6 +88,8 @@ static void validate(struct job *job)
                 job_end_unstarted(job);
                 return;
         }
+        if (lasting_halts(job))
+                return;
         for (unsigned i = 0; i < job_n_ends(job); i++) {
                 const struct device *device = job->ends[i].device;
 
@@ -163,7 +165,10 @@ static struct device *region_device(
 {
         const struct copy_region *region = region_of(job, end);
         enum io_access access = end > 0 || writes_to_source(job) ? IO_ACCESS_WRITE : IO_ACCESS_READ;
-        const char *name = job->ends[end].name ? job->ends[end].name : region->device;
+        bool told = job->lasting && lasting_told(job, end);
+        const char *name = told                  ? "null:" /* it is done with */
+                           : job->ends[end].name ? job->ends[end].name
+                                                 : region->device;
         struct device *device;
 
         if (!name) {

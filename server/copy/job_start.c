@@ -161,7 +161,7 @@ static void fill_run(struct job *job, struct run *run, unsigned lane)
         run->facts.fua = options->durability == COPY_DURABILITY_FUA;
         run->facts.unmap = options->unmap;
         run->facts.detect_zeroes = !options->no_detect_zeroes && !run->facts.zero_job;
-        run->facts.zero_mask = options->zero_destinations;
+        run->facts.zero_mask = job->lasting && job->lasting->resumed ? 0 : options->zero_destinations;
         run->facts.identity = job->owner->identity;
         run->facts.priority = options->priority;
         for (unsigned i = 0; i < job->spec->n_to; i++) {
@@ -188,9 +188,24 @@ static void fill_run(struct job *job, struct run *run, unsigned lane)
         fill_leg(job, run->leg, lane);
 }
 
-void job_start(struct job *job)
+static struct run *new_run(struct job *job)
 {
         struct run *run = run_new(job->spec->n_to, wants_helpers(job) ? job->engine->n_lanes : 1, job->spec);
+
+        if (!run)
+                return NULL;
+        for (unsigned i = 0; i < job->spec->n_to; i++)
+                run->view[i].ledger.untouched = job->length_bytes;
+        if (job->lasting && lasting_prepare(job, run) < 0) {
+                run_free(run);
+                return NULL;
+        }
+        return run;
+}
+
+void job_start(struct job *job)
+{
+        struct run *run = new_run(job);
         unsigned lane;
 
         if (!run) {
@@ -198,9 +213,8 @@ void job_start(struct job *job)
                 job_cancel(job);
                 return;
         }
-        for (unsigned i = 0; i < job->spec->n_to; i++)
-                run->view[i].ledger.untouched = job->length_bytes;
         job->run = run;
+        lasting_overwritten(job);
         lane = pick_lane(job);
         want_another_lane(job, lane);
         fill_run(job, run, lane);
@@ -224,6 +238,8 @@ void job_on_created(struct kc_actor *actor, struct kc_msg *msg)
         struct device *device = run->job->ends[1 + created->d].device;
 
         created->status = device ? device_created(device, created->identity.key) : 0;
+        if (created->status == 0 && run->job->lasting)
+                lasting_created(run->job, created->d, created->identity.key);
         created->msg.on_message = run_on_created;
         kc_actor_post(run->home, &created->msg);
 }

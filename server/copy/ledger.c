@@ -139,27 +139,6 @@ int ledger_put(struct ledger *ledger, uint64_t start_bytes, uint64_t end_bytes, 
         return 0;
 }
 
-void ledger_doubt_writes(struct ledger *ledger)
-{
-        unsigned n = 0;
-
-        ledger->sums_bytes[LEDGER_INDETERMINATE] +=
-            ledger->sums_bytes[LEDGER_COPIED] + ledger->sums_bytes[LEDGER_ZEROED];
-        ledger->sums_bytes[LEDGER_COPIED] = ledger->sums_bytes[LEDGER_ZEROED] = 0;
-        for (unsigned i = 0; i < ledger->n_ranges; i++) {
-                struct ledger_range range = ledger->ranges[i];
-                struct ledger_range *last = n > 0 ? &ledger->ranges[n - 1] : NULL;
-
-                if (range.fate == LEDGER_COPIED || range.fate == LEDGER_ZEROED)
-                        range.fate = LEDGER_INDETERMINATE;
-                if (last != NULL && last->end_bytes == range.start_bytes && last->fate == range.fate)
-                        last->end_bytes = range.end_bytes;
-                else
-                        ledger->ranges[n++] = range;
-        }
-        ledger->n_ranges = n;
-}
-
 void ledger_settle(struct ledger *ledger, const uint64_t sums_bytes[LEDGER_N_FATES])
 {
         uint64_t all_bytes = 0;

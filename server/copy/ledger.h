@@ -43,9 +43,6 @@ int ledger_copy(struct ledger *to, const struct ledger *from);
 /* Give [start, end) its fate. No byte of it may have one already (asserted). 0 or -ENOMEM (nothing changed).
  */
 int ledger_put(struct ledger *ledger, uint64_t start_bytes, uint64_t end_bytes, enum ledger_fate fate);
-/* A flush failed: what was written since the last good one is in doubt: COPIED and ZEROED become
- * INDETERMINATE, sums included. */
-void ledger_doubt_writes(struct ledger *ledger);
 /* Every byte has a fate, by these sums, which add up to the length: where is not known any more. */
 void ledger_settle(struct ledger *ledger, const uint64_t sums_bytes[LEDGER_N_FATES]);
 /* Whether every byte has a fate. */

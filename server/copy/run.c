@@ -78,7 +78,7 @@ static void post_done(struct run *run, bool drained)
                 const struct run_dest *dest = &run->dests[d];
 
                 run->held[d] = (struct run_held){
-                    .device = dest->pinned || dest->flushing || dest->resizing,
+                    .device = dest->pinned || dest->flushing || dest->resizing || checkpoint_flushes(run, d),
                     .whole = dest->resizing,
                     .start_bytes = dest->adrift_start_bytes,
                     .end_bytes = dest->adrift_end_bytes,
@@ -92,7 +92,7 @@ static void post_done(struct run *run, bool drained)
 static void maybe_drained(struct run *run)
 {
         if (run->legs_open > 0 || run->n_fetching > 0 || run->n_flushing > 0 || run->n_resizing > 0 ||
-            run->snapshot.posted || run->leg->kills > 0)
+            run->snapshot.posted || run->leg->kills > 0 || checkpoint_out(run->checkpoint))
                 return;
         kc_actor_timer_stop(run->home, &run->timer);
         kc_sm_move(&run->sm, RUN_DRAINED);
@@ -110,7 +110,8 @@ static void end(struct run *run)
         kc_sm_move(&run->sm, RUN_ENDING);
         /* What was out once may have settled long ago: the legs' answers tell. If it has not, it may stay out
          * for long, and the terminal event does not wait for it. */
-        if (run->n_adrift > 0 || run->n_fetching > 0 || run->n_flushing > 0 || run->n_resizing > 0) {
+        if (run->n_adrift > 0 || run->n_fetching > 0 || run->n_flushing > 0 || run->n_resizing > 0 ||
+            checkpoint_out(run->checkpoint)) {
                 run->grace_ns = kc_actor_now_ns(run->home) + END_GRACE_NS;
                 run_timer_at(run, run->grace_ns);
         }
@@ -146,13 +147,10 @@ static void on_flushed(struct flush_ticket *ticket)
         if (ticket->status == 0) {
                 dest->durable = true;
                 dest->flushed_ns = ticket->answered_ns;
-        } else {
-                ledger_doubt_writes(&dest->ledger);
         }
         destination_done(run, dest);
         if (ticket->status < 0)
-                run_dest_failed(run, d, ticket->status, ticket->class, RUN_NO_PLACE,
-                    ticket->class == KC_CLASS_TIMEOUT || ticket->class == KC_CLASS_TRANSPORT, "flush");
+                run_flush_failed(run, d, ticket);
         run_work(run);
 }
 
@@ -306,6 +304,26 @@ static void on_cancel(struct kc_actor *actor, struct kc_msg *msg)
         kc_actor_post(run->control, &run->cancel_msg);
 }
 
+static void on_suspend(struct kc_actor *actor, struct kc_msg *msg)
+{
+        struct run *run = kc_container_of(msg, struct run, suspend_msg);
+
+        if (run_going(run)) {
+                run->suspended = true;
+                run_stop(run, run->suspend_reason);
+        }
+        run_work(run);
+        run->suspend_msg.on_message = job_on_suspend_obeyed;
+        kc_actor_post(run->control, &run->suspend_msg);
+}
+
+void run_suspend(struct run *run, const char *why)
+{
+        run->suspend_reason = why;
+        run->suspend_msg.on_message = on_suspend;
+        kc_actor_post(run->home, &run->suspend_msg);
+}
+
 void run_cancel(struct run *run, const char *reason)
 {
         run->cancel_reason = reason;
@@ -315,6 +333,24 @@ void run_cancel(struct run *run, const char *reason)
 
 /* ---- the story: whatever happened, this says what is next */
 
+/* Whether another run may go on from here: what can be told of how far it is, is. */
+static bool may_go_on(const struct run *run)
+{
+        return run->checkpoint && !run->cancelled &&
+               (run->suspended || run->source_gone || run->dests_gone != 0);
+}
+
+/* Answers are waited for until the grace is over; after that only for the reports. Nobody needs extents any
+ * more. */
+static bool is_settled(struct run *run)
+{
+        if (run->n_spans > 0 || (!run->abandoned && run->n_flushing + run->n_resizing > 0))
+                return false;
+        if (may_go_on(run))
+                return !checkpoint_last(run);
+        return run->abandoned || !checkpoint_out(run->checkpoint);
+}
+
 void run_work(struct run *run)
 {
         switch (kc_sm_state(&run->sm)) {
@@ -322,8 +358,10 @@ void run_work(struct run *run)
         case RUN_COPYING:
                 run_maybe_copy(run);
                 run_deal(run);
+                checkpoint_poll(run);
                 finish_destinations(run);
-                if (run_going(run) && all_done(run) && run->n_spans == 0) {
+                if (run_going(run) && all_done(run) && run->n_spans == 0 &&
+                    !checkpoint_out(run->checkpoint)) {
                         end(run);
                         return;
                 }
@@ -334,9 +372,7 @@ void run_work(struct run *run)
                 /* fallthrough: something just stopped it */
                 __attribute__((fallthrough));
         case RUN_STOPPING:
-                /* Answers are waited for until the grace is over; after that only for the reports. Nobody
-                 * needs extents any more. */
-                if (run->n_spans == 0 && (run->abandoned || run->n_flushing + run->n_resizing == 0))
+                if (is_settled(run))
                         end(run);
                 return;
         case RUN_ENDING:

@@ -16,6 +16,7 @@
 
 #include "base/sm.h"
 #include "copy/leg.h"
+#include "copy/checkpoint.h"
 #include "copy/ledger.h"
 #include "copy/planner.h"
 #include "copy/throttle.h"
@@ -23,6 +24,7 @@
 #include "copy/window.h"
 
 struct job;
+struct store_mark;
 
 /* Spans a leg may hold that it has not cut up yet. */
 #define RUN_SPANS_PER_LEG 2u
@@ -40,6 +42,7 @@ struct run_facts {
         bool fua, unmap, detect_zeroes;
         bool pinned;        /* its lanes keep to a processor each */
         uint64_t zero_mask; /* destinations that read as zeroes already */
+        uint64_t told_mask; /* … whose end an earlier attempt has told */
         const char *identity;
         unsigned priority;
 };
@@ -69,14 +72,16 @@ struct run_dest {
         struct job_error error;
         uint64_t error_bytes;       /* where in the job: the lowest one is kept */
         uint64_t outstanding_bytes; /* dealt, and neither reported nor returned */
-        bool dropped;               /* failed for good: gets nothing more */
-        bool detached;              /* fell behind: has a cursor of its own */
+        bool dropped;               /* failed for good, or for this attempt: gets nothing more */
+        bool in_doubt;              /* a flush failed: what was written since the last good one … */
+        uint64_t sure_copied_bytes, sure_zeroed_bytes; /* … is all but this */
+        bool detached;                                 /* fell behind: has a cursor of its own */
         bool durable;
         uint64_t flushed_ns; /* when its flush was answered; 0: not by a flush */
         struct cursor *cursor;
         struct flush_ticket flush;
         bool flushing;       /* the ticket is out */
-        uint64_t lost_bytes; /* changed, or perhaps, and no memory to record where */
+        uint64_t lost_bytes; /* changed, or perhaps, and not recorded where: no memory, or left open */
         struct io_req resize_req;
         bool resizing;
         bool cut;         /* or about to be: to its exact size, after the last write */
@@ -120,6 +125,7 @@ struct run {
         struct job_region *to_regions; /* [n_to]: what to resize */
         uint64_t cancel_grace_ns;
         bool wants_helpers;
+        struct checkpoint *checkpoint; /* NULL: none are made */
 
         struct kc_sm sm;
         unsigned n_legs; /* by lane, of a job that may have helpers; else 1, the home lane's */
@@ -138,20 +144,22 @@ struct run {
         uint64_t resize_deadline_ns;
         struct job_error source_error;
         uint64_t source_error_bytes;
-        bool cancelled, abandoned;
-        const char *cancel_reason; /* before cancel_msg is posted; static */
-        bool stale;                /* a connection was dead before anything was done: worth another try */
+        bool cancelled, abandoned, suspended;
+        const char *cancel_reason;  /* before cancel_msg is posted; static */
+        const char *suspend_reason; /* likewise */
+        bool stale;                 /* a connection was dead before anything was done: worth another try */
         char stop_reason[KC_ERROR_MESSAGE_MAX_BYTES];
         struct kc_timer timer; /* throttle, grace, progress, stalls: the earliest */
         uint64_t grace_ns;     /* when to abandon; 0: not stopping */
         uint64_t started_ns, progress_ns, progress_interval_ns, last_report_ns;
         uint64_t progress_done_bytes;
+        uint64_t accounted_bytes; /* of all reports, for each destination: when a checkpoint is due */
         struct run_snapshot snapshot;
         bool snapshot_wanted;
         bool done_posted;
 
         /* messages */
-        struct kc_msg start_msg, cancel_msg, prepared_msg, done_msg, drained_msg;
+        struct kc_msg start_msg, cancel_msg, suspend_msg, prepared_msg, done_msg, drained_msg;
         bool drained; /* in done_msg */
         unsigned legs_gone;
         unsigned legs_told;        /* in done_msg (drained) or drained_msg: how many have come and gone */
@@ -167,6 +175,8 @@ static inline struct leg *run_leg(const struct run *run, unsigned lane_index)
         return &run->legs[run->n_legs > 1 ? lane_index : 0];
 }
 
+/* Control, before run_start: what earlier attempts have done. 0 or -ENOMEM. */
+int run_go_on(struct run *run, const struct store_mark *mark);
 /* Control: a run for n_to destinations over n_legs lanes, or NULL. facts' arrays, view and result have their
  * room. */
 struct run *run_new(unsigned n_to, unsigned n_legs, const struct copy_spec *spec);
@@ -175,6 +185,9 @@ void run_free(struct run *run);
 void run_start(struct run *run);
 /* Control: once, any time between run_start and drained. */
 void run_cancel(struct run *run, const char *reason);
+/* Control: likewise. Stop, so that another run can go on from what this one has flushed; a run that is about
+ * to be complete completes. job_on_suspend_obeyed follows. */
+void run_suspend(struct run *run, const char *why);
 /* Control: a helper lane's leg has its endpoints: it opens there and then joins. */
 void run_add_leg(struct run *run, unsigned lane_index);
 
@@ -208,6 +221,8 @@ void run_dest_failed(struct run *run, unsigned d, int status, enum kc_class clas
     bool gone, const char *what);
 /* Endpoint 0 (source) or 1 + i (destination i) is of no more use. */
 void run_endpoint_gone(struct run *run, unsigned endpoint);
+/* Of the last one, or a checkpoint's: it is final, and what was written since the last good one in doubt. */
+void run_flush_failed(struct run *run, unsigned d, const struct flush_ticket *ticket);
 void run_source_failed(struct run *run, int status, enum kc_class class, uint64_t at_bytes, bool gone);
 void run_fill_result(struct run *run);
 void run_fill_destination(const struct run *run, unsigned d, struct job_destination_result *ret_result);

@@ -86,6 +86,13 @@ void run_dest_failed(struct run *run, unsigned d, int status, enum kc_class clas
         }
 }
 
+void run_flush_failed(struct run *run, unsigned d, const struct flush_ticket *ticket)
+{
+        run->dests[d].in_doubt = true;
+        run_dest_failed(run, d, ticket->status, ticket->class, RUN_NO_PLACE,
+            ticket->class == KC_CLASS_TIMEOUT || ticket->class == KC_CLASS_TRANSPORT, "flush");
+}
+
 void run_source_failed(struct run *run, int status, enum kc_class class, uint64_t at_bytes, bool gone)
 {
         const char *device = run->leg->endpoints[0].port->name;
@@ -132,6 +139,17 @@ static void put_data(struct run *run, const struct report *report, const struct 
         }
 }
 
+/* What was not done though nothing is wrong with it has no fate: another run does it. It is what a lost
+ * endpoint or a stop has cut short. */
+static bool is_left_open(const struct run *run, const struct report *report, const struct report_write *w)
+{
+        if (!run->checkpoint)
+                return false;
+        if (report->read_status < 0)
+                return report->read_dead || report->read_class == KC_CLASS_CANCELLED;
+        return w->dead || w->class == KC_CLASS_CANCELLED;
+}
+
 static void account_write(struct run *run, const struct report *report, const struct report_write *w)
 {
         struct run_dest *dest = &run->dests[w->destination];
@@ -145,9 +163,14 @@ static void account_write(struct run *run, const struct report *report, const st
                 put(run, w->destination, start_bytes, done_end_bytes, LEDGER_COPIED);
         else
                 put_data(run, report, w);
-        put(run, w->destination, done_end_bytes, doubt_end_bytes, LEDGER_INDETERMINATE);
-        put(run, w->destination, doubt_end_bytes, report->end_bytes, LEDGER_UNTOUCHED);
+        if (is_left_open(run, report, w)) {
+                dest->lost_bytes += w->doubt_bytes;
+        } else {
+                put(run, w->destination, done_end_bytes, doubt_end_bytes, LEDGER_INDETERMINATE);
+                put(run, w->destination, doubt_end_bytes, report->end_bytes, LEDGER_UNTOUCHED);
+        }
 
+        run->accounted_bytes += report->end_bytes - start_bytes;
         dest->pinned |= w->pinned;
         if (report->adrift && w->doubt_bytes > 0) {
                 if (dest->adrift_end_bytes == 0 || done_end_bytes < dest->adrift_start_bytes)
@@ -212,6 +235,12 @@ void run_fill_destination(const struct run *run, unsigned d, struct job_destinat
         };
         ledger->indeterminate += dest->lost_bytes;
         ledger->untouched -= dest->lost_bytes;
+        if (dest->in_doubt) {
+                ledger->indeterminate += ledger->copied - dest->sure_copied_bytes;
+                ledger->indeterminate += ledger->zeroed - dest->sure_zeroed_bytes;
+                ledger->copied = dest->sure_copied_bytes;
+                ledger->zeroed = dest->sure_zeroed_bytes;
+        }
         if (ret_result->done && ledger->indeterminate + ledger->untouched > 0) {
                 explain(run, &ret_result->error);
                 ret_result->durable = false;

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "copy/job.h"
+#include "copy/store.h"
 
 #define TICK_NS 500000000ull
 
@@ -22,7 +23,7 @@ static const struct kc_sm_state states[] = {
 static const struct kc_sm_state dest_states[] = {
     [DEST_COPYING] = {"copying", KC_SM_TO(DEST_FLUSHING) | KC_SM_TO(DEST_DONE), true, false},
     [DEST_FLUSHING] = {"flushing", KC_SM_TO(DEST_DONE), false, false},
-    [DEST_DONE] = {"done", 0, false, true},
+    [DEST_DONE] = {"done", 0, true, true}, /* at once: what an earlier attempt has told */
 };
 
 /* ---- made and freed on the control loop */
@@ -73,10 +74,33 @@ struct run *run_new(unsigned n_to, unsigned n_legs, const struct copy_spec *spec
         return run;
 }
 
+int run_go_on(struct run *run, const struct store_mark *mark)
+{
+        for (unsigned d = 0; d < run->facts.n_to; d++) {
+                const struct store_mark_end *end = &mark->ends[1 + d];
+                struct run_dest *dest = &run->dests[d];
+
+                if (ledger_copy(&dest->ledger, &end->ledger) < 0)
+                        return -ENOMEM;
+                dest->sure_copied_bytes = ledger_sum(&dest->ledger, LEDGER_COPIED);
+                dest->sure_zeroed_bytes = ledger_sum(&dest->ledger, LEDGER_ZEROED);
+                dest->error = end->error;
+                if (dest->error.has_sector)
+                        dest->error_bytes = end->error_bytes;
+                if (end->told) {
+                        run->facts.told_mask |= 1ull << d;
+                        dest->durable = end->durable;
+                }
+        }
+        run->source_error = mark->ends[0].error;
+        return 0;
+}
+
 void run_free(struct run *run)
 {
         if (!run)
                 return;
+        checkpoint_free(run->checkpoint, run->facts.n_to);
         cursor_done(&run->main);
         for (unsigned d = 0; d < run->facts.n_to; d++) {
                 if (run->dests[d].cursor)
@@ -253,8 +277,9 @@ static void on_start(struct kc_actor *actor, struct kc_msg *msg)
 
                 run->dests[d].run = run;
                 kc_sm_init(&run->dests[d].sm, dest_states, sizeof dest_states / sizeof *dest_states,
-                    DEST_COPYING, "destination", d);
-                ledger_init(&run->dests[d].ledger, run->facts.length_bytes);
+                    run->facts.told_mask >> d & 1 ? DEST_DONE : DEST_COPYING, "destination", d);
+                if (run->dests[d].ledger.length_bytes == 0) /* it does not go on from anything */
+                        ledger_init(&run->dests[d].ledger, run->facts.length_bytes);
                 if (run->facts.length_bytes % info->block_min_bytes != 0)
                         run->merge_mask |= 1ull << d;
         }

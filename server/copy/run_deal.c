@@ -294,18 +294,63 @@ static bool ledgers_too_long(const struct run *run, uint64_t mask)
         return false;
 }
 
+/* What destinations of `mask` lack at or after `from_bytes`: where that begins, which of them lack it, and
+ * where it ends or others join in. Nothing that was dealt lies there. False: none lacks anything. */
+static bool next_gap(const struct run *run, uint64_t mask, uint64_t from_bytes, uint64_t *ret_start_bytes,
+    uint64_t *ret_end_bytes, uint64_t *ret_mask)
+{
+        uint64_t first_bytes = UINT64_MAX, bound_bytes = UINT64_MAX, start_bytes, end_bytes;
+
+        *ret_mask = 0;
+        for (unsigned d = 0; d < run->facts.n_to; d++) {
+                if (!(mask >> d & 1) ||
+                    !ledger_gap(&run->dests[d].ledger, from_bytes, &start_bytes, &end_bytes))
+                        continue;
+                if (start_bytes < first_bytes) { /* those so far join in where theirs begins */
+                        bound_bytes = kc_min_u64(first_bytes, end_bytes);
+                        first_bytes = start_bytes;
+                        *ret_mask = 1ull << d;
+                } else if (start_bytes == first_bytes) {
+                        bound_bytes = kc_min_u64(bound_bytes, end_bytes);
+                        *ret_mask |= 1ull << d;
+                } else {
+                        bound_bytes = kc_min_u64(bound_bytes, start_bytes);
+                }
+        }
+        *ret_start_bytes = first_bytes;
+        *ret_end_bytes = bound_bytes;
+        return *ret_mask != 0;
+}
+
+/* Those that still lack the end of the job. */
+static uint64_t without_tail(const struct run *run, uint64_t mask)
+{
+        uint64_t start_bytes, end_bytes;
+
+        for (unsigned d = 0; d < run->facts.n_to; d++)
+                if (!ledger_gap(&run->dests[d].ledger, run->body_end_bytes, &start_bytes, &end_bytes))
+                        mask &= ~(1ull << d);
+        return mask;
+}
+
 static bool deal_main(struct run *run)
 {
         struct cursor *cursor = &run->main;
-        uint64_t mask = run_main_mask(run);
+        uint64_t mask = run_main_mask(run), start_bytes, end_bytes, lack_mask;
 
         if (!mask || cursor->at_bytes == run->facts.length_bytes || ledgers_too_long(run, mask))
                 return false;
+        if (!next_gap(run, mask, cursor->at_bytes, &start_bytes, &end_bytes, &lack_mask)) {
+                cursor->at_bytes = run->facts.length_bytes;
+                return false;
+        }
+        cursor->at_bytes = start_bytes;
         if (cursor->at_bytes < run->body_end_bytes)
-                return deal_range(run, cursor, 0, mask, run->body_end_bytes, span_max_bytes(run, cursor));
+                return deal_range(run, cursor, 0, lack_mask, kc_min_u64(end_bytes, run->body_end_bytes),
+                    span_max_bytes(run, cursor));
         if (!run->tail_begun) {
                 run->tail_begun = true;
-                run->tail_mask = mask;
+                run->tail_mask = without_tail(run, mask);
         }
         run->tail_mask &= mask; /* what has dropped out or reads for itself meanwhile */
         if (!run->tail_mask) {

@@ -7,6 +7,7 @@
 
 #include "base/actor_uv.h"
 #include "copy/engine.h"
+#include "copy/store.h"
 #include "daemon/config.h"
 #include "daemon/lane_thread.h"
 #include "daemon/listener.h"
@@ -29,6 +30,7 @@ struct daemon {
         struct kc_timer deadline; /* of the phase */
         enum daemon_phase phase;
         int state_fd;
+        struct job_store *store; /* NULL: no --state */
         struct lane_thread **lanes;
         unsigned n_lanes; /* started */
         struct engine *engine;

@@ -1,6 +1,7 @@
 /* kcopyd: the wiring. What each part does is said in its own header. */
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include "daemon/state.h"
 #include "io/provider.h"
 #include "io/workers.h"
+#include "store/sqlite.h"
 
 #define STATUS_USAGE 2
 #define POOL_THREADS "32"
@@ -111,7 +113,10 @@ static int start_engine(struct daemon *daemon, struct engine_config *config, str
                 config->command_timeout_ns = options->command_timeout_ns;
                 config->cancel_grace_ns = options->cancel_grace_ns;
                 config->quarantine_ns = options->quarantine_ns;
-                /* nobody can ask for a private daemon's jobs later */
+                config->store = daemon->store;
+                config->detached_pages = options->detached_pages;
+                config->checkpoint_ns = options->checkpoint_ns;
+                /* nobody can ask for a private daemon's jobs later, and a store has its own numbers */
                 config->first_job_id = daemon_is_private(daemon) ? 1 : first_job_id();
                 r = engine_new(config, &daemon->engine);
         }
@@ -128,19 +133,21 @@ static int start_engine(struct daemon *daemon, struct engine_config *config, str
         return 0;
 }
 
-static int start_rpc(struct daemon *daemon, const struct engine_config *engine, struct kc_error *err)
+static int start_rpc(struct daemon *daemon, struct kc_error *err)
 {
+        struct engine_config engine;
         struct rpc_config config;
         int r;
 
+        engine_config_defaults(&engine);
         rpc_config_defaults(&config);
         config.control = &daemon->control.actor;
         config.loop = &daemon->loop;
         config.engine = daemon->engine;
         config.local_io = provider_local_io_name(lane_thread_provider(daemon->lanes[0]));
         /* a batch that is begun is finished: it may pass the limit once */
-        config.jobs_max = engine->client_queued_max - KC_BATCH_JOBS_MAX;
-        config.jobs_max_bytes = engine->client_queued_max_bytes;
+        config.jobs_max = engine.client_queued_max - KC_BATCH_JOBS_MAX;
+        config.jobs_max_bytes = engine.client_queued_max_bytes;
         config.cancel_ns = daemon->options.cancel_grace_ns + 1000000000u;
         config.on_session_end = shutdown_on_session_end;
         config.arg = daemon;
@@ -183,6 +190,57 @@ static void log_ready(const struct daemon *daemon, const char *local_io)
             local_io);
 }
 
+static int open_store(struct daemon *daemon, struct kc_error *err)
+{
+        char path[PATH_MAX];
+
+        if (!daemon->options.state)
+                return 0;
+        snprintf(path, sizeof(path), "%s/jobs.db", daemon->options.state);
+        return sqlite_store_open(&daemon->control.actor, path, &daemon->store, err);
+}
+
+static void fail(struct daemon *daemon, const struct kc_error *err)
+{
+        fprintf(stderr, "kcopyd: %s\n", err->message);
+        daemon->failed = true;
+        shutdown_begin(daemon);
+}
+
+/* Everything is there but those who want something of it. */
+static void open_up(struct daemon *daemon)
+{
+        struct kc_error err = {0};
+        int r;
+
+        if (daemon->phase != DAEMON_STARTING) /* it was told to stop meanwhile */
+                return;
+        r = start_rpc(daemon, &err);
+        if (r == 0)
+                r = start_listeners(daemon, &err);
+        if (r < 0) {
+                fail(daemon, &err);
+                return;
+        }
+        log_ready(daemon, provider_local_io_name(lane_thread_provider(daemon->lanes[0])));
+        daemon->phase = DAEMON_SERVING;
+}
+
+static void on_recovered(void *arg, int status, const struct kc_error *error)
+{
+        if (status < 0)
+                fail(arg, error);
+        else
+                open_up(arg);
+}
+
+static int recover(struct daemon *daemon, struct kc_error *err)
+{
+        int r = engine_recover(daemon->engine, on_recovered, daemon);
+
+        return r < 0 ? kc_error_set(err, r, KC_CLASS_INTERNAL, "kcopyd: out of memory") : 0;
+}
+
 static int start(struct daemon *daemon, struct kc_error *err)
 {
         struct engine_config engine;
@@ -193,13 +251,13 @@ static int start(struct daemon *daemon, struct kc_error *err)
         if (r == 0 && !daemon_is_private(daemon))
                 r = workers_start(&daemon->loop, err);
         if (r == 0)
+                r = open_store(daemon, err);
+        if (r == 0)
                 r = start_engine(daemon, &engine, err);
+        if (r == 0 && daemon->store)
+                return recover(daemon, err);
         if (r == 0)
-                r = start_rpc(daemon, &engine, err);
-        if (r == 0)
-                r = start_listeners(daemon, err);
-        if (r == 0)
-                log_ready(daemon, provider_local_io_name(lane_thread_provider(daemon->lanes[0])));
+                open_up(daemon);
         return r;
 }
 
@@ -232,13 +290,8 @@ static int serve(struct daemon *daemon)
         }
         start_signals(daemon);
         shutdown_init(daemon);
-        if (start(daemon, &err) < 0) {
-                fprintf(stderr, "kcopyd: %s\n", err.message);
-                daemon->failed = true;
-                shutdown_begin(daemon);
-        } else {
-                daemon->phase = DAEMON_SERVING;
-        }
+        if (start(daemon, &err) < 0)
+                fail(daemon, &err);
         uv_run(&daemon->loop, UV_RUN_DEFAULT);
         r = uv_loop_close(&daemon->loop);
         assert(r == 0);

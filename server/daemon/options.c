@@ -134,6 +134,8 @@ enum key {
         KEY_OPEN,
         KEY_QUARANTINE,
         KEY_GRACE,
+        KEY_CHECKPOINT,
+        KEY_DETACHED_PAGES,
         KEY_LOG,
         KEY_CONNECTION,
 };
@@ -148,7 +150,11 @@ static const struct argp_option definitions[] = {
         "memory)",
         0},
     {"lanes", KEY_LANES, "N", 0, "Threads that move data (one per core, at most 16)", 0},
-    {"state", KEY_STATE, "DIR", 0, "Where to keep what outlives the daemon", 0},
+    {"state", KEY_STATE, "DIR", 0, "Where to keep detached jobs, which outlive the daemon", 0},
+    {"detached-pages", KEY_DETACHED_PAGES, "N", 0,
+        "Of --pages, those for detached jobs (16MiB, at most a quarter)", 0},
+    {"checkpoint-interval", KEY_CHECKPOINT, "S", 0,
+        "How often a detached job's progress is flushed and stored (10)", 0},
     {"config", KEY_CONFIG, "FILE", 0, "Read options and endpoints from FILE", 0},
     {"io", KEY_IO, "auto|io_uring|threads", 0, "How to reach local devices (auto)", 0},
     {"drain-timeout", KEY_DRAIN, "S", 0, "On SIGTERM, let jobs run for so long (30)", 0},
@@ -180,6 +186,12 @@ static int apply(struct options *options, int key, const char *value, struct kc_
                 break;
         case KEY_PAGES:
                 r = parse_pages(value, &options->pages, err);
+                break;
+        case KEY_DETACHED_PAGES:
+                r = parse_pages(value, &options->detached_pages, err);
+                break;
+        case KEY_CHECKPOINT:
+                r = set_some_seconds(&options->checkpoint_ns, value, err);
                 break;
         case KEY_LANES:
                 r = parse_number(value, 1, LANES_MAX, &number, err);
@@ -265,6 +277,7 @@ void options_init(struct options *options)
             .open_timeout_ns = 10 * NS_PER_S,
             .quarantine_ns = 30 * NS_PER_S,
             .cancel_grace_ns = 2 * NS_PER_S,
+            .checkpoint_ns = 10 * NS_PER_S,
             .log_level = KC_LOG_INFO,
             .connection_fd = -1,
         };
@@ -322,6 +335,10 @@ static int check_pages(struct options *options, struct kc_error *err)
                     "cgroup's, ulimit -v); at most %llu",
                     options->pages, (unsigned long long)options->pages * KC_PAGE_BYTES >> 20,
                     (unsigned long long)memory_bytes >> 20, (unsigned long long)pages_max);
+        if (options->detached_pages > options->pages)
+                return kc_error_set(err, -EINVAL, KC_CLASS_LIMIT,
+                    "--detached-pages: %u are more than all pages, of which there are %u; raise --pages",
+                    options->detached_pages, options->pages);
         return 0;
 }
 

@@ -13,10 +13,12 @@
 struct options {
         char *listen[OPTIONS_LISTEN_MAX]; /* "unix:PATH", "tcp:HOST[:PORT]" */
         unsigned n_listen;
-        uint32_t pages; /* 0 until options_check: the default */
+        uint32_t pages;          /* 0 until options_check: the default */
+        uint32_t detached_pages; /* of them, for detached jobs */
         unsigned n_lanes;
         char *state, *config; /* NULL: none */
         uint64_t drain_timeout_ns, command_timeout_ns, open_timeout_ns, quarantine_ns, cancel_grace_ns;
+        uint64_t checkpoint_ns;
         bool plaintext;
         enum provider_local_io local_io;
         enum kc_log_level log_level;

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "daemon/daemon.h"
+#include "store/sqlite.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 #define HANGUP_NS (5 * NS_PER_S) /* beyond cancel_grace: last words, and clients to be closed */
@@ -78,6 +79,8 @@ static void on_engine_closed(void *arg, unsigned n_stuck)
         engine_unobserve(daemon->engine, &daemon->observer);
         engine_free(daemon->engine);
         daemon->engine = NULL;
+        sqlite_store_close(daemon->store);
+        daemon->store = NULL;
         stop_lanes(daemon);
 }
 
@@ -87,6 +90,8 @@ static void close_engine(struct daemon *daemon)
 
         daemon->phase = DAEMON_CLOSING;
         if (!daemon->engine) {
+                sqlite_store_close(daemon->store);
+                daemon->store = NULL;
                 stop_lanes(daemon);
                 return;
         }
@@ -167,7 +172,7 @@ void shutdown_begin(struct daemon *daemon)
         }
         if (daemon->engine)
                 engine_observe(daemon->engine, &daemon->observer);
-        if (daemon->phase == DAEMON_STARTING || rpc_sessions(daemon->rpc) == 0) {
+        if (!daemon->rpc || rpc_sessions(daemon->rpc) == 0) {
                 hang_up(daemon);
                 return;
         }

@@ -34,6 +34,8 @@ static const struct operation {
     [KCOPY__V1__CLIENT_MESSAGE__BODY_PING] = {op_ping_run, OPEN | GOODBYE, false},
     [KCOPY__V1__CLIENT_MESSAGE__BODY_GOODBYE] = {op_goodbye_run, OPEN, false},
     [KCOPY__V1__CLIENT_MESSAGE__BODY_INFO] = {op_info_run, OPEN | GOODBYE, false},
+    [KCOPY__V1__CLIENT_MESSAGE__BODY_PAUSE] = {op_pause_run, OPEN | GOODBYE, false},
+    [KCOPY__V1__CLIENT_MESSAGE__BODY_RESUME] = {op_resume_run, OPEN | GOODBYE, true},
 };
 
 /* ---- answers that many operations give */

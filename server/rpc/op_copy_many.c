@@ -1,5 +1,6 @@
 /* CopyMany: many small jobs in one frame. Answered by one AcceptedMany; what is wrong with a job is in its
  * answer, what is wrong with the batch refuses all of it. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "rpc/batch.h"
@@ -12,6 +13,13 @@ static bool can_be_in_batch(const struct copy_spec *spec, struct engine_refusal 
 {
         struct engine_refusal refusal = {.field = "options.validate_only"};
 
+        if (copy_spec_detached(spec)) {
+                snprintf(refusal.field, sizeof(refusal.field), "options.detached");
+                kc_error_set(&refusal.error, -EOPNOTSUPP, KC_CLASS_UNSUPPORTED,
+                    "options.detached: is not for the jobs of a batch; submit it with Copy");
+                *ret_refusal = refusal;
+                return false;
+        }
         if (!spec->options.validate_only)
                 return true;
         kc_error_set(&refusal.error, -EOPNOTSUPP, KC_CLASS_UNSUPPORTED,

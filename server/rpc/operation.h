@@ -13,6 +13,6 @@ typedef void operation_run(
 
 operation_run op_hello_run, op_open_run, op_close_run, op_copy_run, op_copy_many_run, op_zero_run,
     op_cancel_run, op_list_run, op_get_run, op_watch_run, op_endpoints_run, op_ping_run, op_goodbye_run,
-    op_info_run;
+    op_info_run, op_pause_run, op_resume_run;
 
 #endif

@@ -125,16 +125,17 @@ static void on_accepted(struct engine_submission *submission, uint64_t job_id, u
         Kcopy__V1__ServerMessage message = KCOPY__V1__SERVER_MESSAGE__INIT;
         Kcopy__V1__Accepted accepted = KCOPY__V1__ACCEPTED__INIT;
 
-        if (session_is_live(session)) {
+        message.request_id = slot->request_id;
+        if (slot->detached || !session_is_live(session))
+                slot_free(slot);
+        else
                 slot_accepted(slot, job_id);
+        if (session_is_live(session)) {
                 accepted.job = job_id;
                 accepted.length_bytes = length_bytes;
-                message.request_id = slot->request_id;
                 message.body_case = KCOPY__V1__SERVER_MESSAGE__BODY_ACCEPTED;
                 message.accepted = &accepted;
                 session_send(session, &message);
-        } else {
-                slot_free(slot);
         }
         session_release(session);
 }
@@ -177,6 +178,7 @@ void slot_submit(struct slot *slot, struct copy_spec *spec)
         slot->submission.on_accepted = on_accepted;
         slot->submission.on_refused = on_refused;
         slot->submission.on_validated = on_validated;
+        slot->detached = copy_spec_detached(spec);
         slot_prepare(slot, spec);
         if (engine_submit(session->client, spec, &slot->submission) == 0) {
                 session_hold(session);

@@ -40,6 +40,7 @@ struct slot {
         unsigned index;      /* in the batch */
         bool of_batch;
         bool accepted;
+        bool detached; /* its answer is all that its owner hears, unless he watches it */
         struct news news;
         uint64_t progress_interval_ns; /* as the owner wants it; 0: no Progress */
         uint64_t progress_due_ns;      /* the next */

@@ -285,6 +285,17 @@ int engine_job_cancel(struct engine *engine, uint64_t job_id)
         return 0;
 }
 
+/* Nothing is detached here. */
+int engine_job_pause(struct engine *engine, uint64_t job_id)
+{
+        return fake_job_get(engine, job_id) ? -EINVAL : -ENOENT;
+}
+
+int engine_job_resume(struct engine *engine, uint64_t job_id)
+{
+        return fake_job_get(engine, job_id) ? -EINVAL : -ENOENT;
+}
+
 /* ---- clients */
 
 int engine_client_open(struct engine *engine, const char *identity, uint32_t pages,

@@ -1,12 +1,13 @@
 # kcopyd and kcopyctl for the tests, and what is expected of them. Sourced by functions.sh.
 
 # start_kcopyd ARGS…: on a Unix socket, ready when it returns. Exports KCOPYD_SERVER, sets $kcopyd_pid and
-# $kcopyd_log. $kcopyd_under is put in front of the command (unshare, strace, …).
+# $kcopyd_log. $kcopyd_under is put in front of the command (unshare, strace, …); with an empty $kcopyd_state there is no
+# store.
 start_kcopyd() {
         next_name kcopyd
         kcopyd_socket=$tmp/$name.sock kcopyd_log=$tmp/$name.log
         # shellcheck disable=SC2086
-        ${kcopyd_under:-} kcopyd --listen "unix:$kcopyd_socket" --state "$tmp" "$@" </dev/null >"$kcopyd_log" 2>&1 &
+        ${kcopyd_under:-} kcopyd --listen "unix:$kcopyd_socket" ${kcopyd_state---state "$tmp"} "$@" </dev/null >"$kcopyd_log" 2>&1 &
         kcopyd_pid=$!
         kcopyd_pids="$kcopyd_pids $kcopyd_pid"
         wait_for 20 kcopyd_ready "$kcopyd_socket" $kcopyd_pid
@@ -141,4 +142,27 @@ rss_anon_kib() {
 
 copied_some() {
         [ -e "$1" ] && [ "$(stat -c %b "$1")" -gt 0 ]
+}
+
+# ---- detached jobs
+
+# detach ARGS…: submit a detached copy; its id is in $job.
+detach() {
+        ctl --json copy --detach "$@"
+        expect_status 0
+        job=$(jq -r 'select(.event == "accepted") | .job' "$out")
+        [ -n "$job" ] || fail "no id: $(cat "$out")"
+}
+
+# job_is ID FILTER: what the daemon says of it satisfies the jq filter.
+job_is() {
+        kcopyctl --json job "$1" 2>/dev/null </dev/null | jq -e "$2" >/dev/null
+}
+
+# await_job ID: until it has ended; its completion is in $completion, as after copy.
+await_job() {
+        : >"$completion"
+        ctl --json wait "$1"
+        tail -n 1 "$out" | jq -c 'select(.event == "completion")' >"$completion" 2>/dev/null || :
+        [ ! -s "$completion" ] || ledger_adds_up
 }

@@ -6,6 +6,7 @@ strace -o /dev/null true 2>/dev/null || skip "strace does not work here"
 export ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0
 random_file "$tmp/src" 2M
 random_file "$tmp/dst" 2M
+kcopyd_state= # which would find out at once
 kcopyd_under="strace -D -f -qq -o $tmp/strace -e trace=fdatasync,fsync -e inject=fdatasync,fsync:error=EIO"
 start_kcopyd --io threads
 copy "$tmp/src" "$tmp/dst"

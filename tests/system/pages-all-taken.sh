@@ -6,7 +6,7 @@ requires nbdkit jq
 random_file "$tmp/src" 4M
 truncate -s 4M "$tmp/dst"
 export_file "$tmp/dst"
-start_kcopyd --pages 1024
+kcopyd_state= start_kcopyd --pages 1024
 start_copy --pages 1024 --rate 262144 "$tmp/src" "$uri"
 must_wait_for 20 copied_some "$tmp/dst" # looking would take a page of its own
 copy "$tmp/src" "$tmp/other"

@@ -23,7 +23,7 @@ END
 chmod +x "$tmp/limited"
 end_process $watch_pid
 kill_kcopyd
-kcopyd_under=$tmp/limited start_kcopyd
+kcopyd_state= kcopyd_under=$tmp/limited start_kcopyd
 kcopyctl watch >"$tmp/watch" 2>&1 </dev/null &
 watch_pid=$!
 cleanup_fn end_process $watch_pid
