@@ -67,7 +67,7 @@ static inline void kc_actor_timer_start(struct kc_actor *actor, struct kc_timer 
 }
 
 /* Keep the actor's thread on a processor of its own, if it has one, until as many unpins. For actors that
- * work on one thing together: the scheduler likes to take who is woken to the processor of who wakes him, and
+ * work at the same time: the scheduler likes to take who is woken to the processor of who wakes him, and
  * then both have one. A hint, own thread only. */
 static inline void kc_actor_pin(struct kc_actor *actor)
 {

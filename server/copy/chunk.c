@@ -106,7 +106,7 @@ void chunk_free(struct chunk *chunk)
         chunk_uncount(chunk);
         kc_list_del(&chunk->node);
         kc_list_del(&chunk->leg_node);
-        leg_chunk_gone(leg, chunk);
+        leg_chunk_gone(leg);
         free(chunk->report);
         free(chunk);
 }

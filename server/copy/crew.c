@@ -129,13 +129,16 @@ struct leg *crew_next_leg(struct lane *lane)
                         kc_list_del(&crew->waiting_node);
                         continue;
                 }
-                if (!crew_together(crew) || crew_has_room(crew)) {
-                        kc_list_move(&lane->waiting_crews, &crew->waiting_node); /* crews take turns, too */
+                if (!crew_together(crew) || crew_has_room(crew))
                         return kc_list_first(&crew->waiting_legs, struct leg, ready_node);
-                }
                 lane_tick_at(lane, crew->progress_ns + CREW_PATIENCE_NS);
         }
         return NULL;
+}
+
+void crew_turn_taken(struct crew *crew)
+{
+        kc_list_move(&crew->lane->waiting_crews, &crew->waiting_node);
 }
 
 /* A zero request may be long, and keeps no pages. */

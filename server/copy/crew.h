@@ -47,6 +47,8 @@ bool crew_has_room(const struct crew *crew);
 void crew_wait(struct leg *leg);
 /* The next of the lane's waiting legs whose crew lets it begin a chunk, or NULL. */
 struct leg *crew_next_leg(struct lane *lane);
+/* One of its legs begins a chunk: the other crews come first now. */
+void crew_turn_taken(struct crew *crew);
 /* A chunk of the main cursor begins; returns the epoch that it ends with. */
 unsigned crew_chunk_begins(struct crew *crew, uint64_t length_bytes);
 void crew_chunk_ends(struct crew *crew, uint64_t length_bytes, unsigned epoch);

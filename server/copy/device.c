@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "copy/engine_private.h"
 #include "copy/job.h"
 
@@ -302,6 +303,21 @@ void device_want_port(struct device *device, unsigned lane)
         port_open(port);
 }
 
+/* The name was looked up once more: a path may lead elsewhere by now, and a server may be another one. */
+static void extra_opened(struct device *device, struct port *port)
+{
+        if (port->status == 0 && device_is_same(device, &port->info)) {
+                engine_try_helpers(device->engine);
+                return;
+        }
+        device->extra_failed = true;
+        if (port->status < 0)
+                return;
+        kc_log_warning("copy", "the name leads to another device by now: not used by further lanes device=%s",
+            device->name);
+        port_close(port);
+}
+
 void device_on_port_opened(struct kc_actor *actor, struct kc_msg *msg)
 {
         struct port *port = kc_container_of(msg, struct port, open_msg);
@@ -317,10 +333,7 @@ void device_on_port_opened(struct kc_actor *actor, struct kc_msg *msg)
                 port->state = PORT_OPEN;
         }
         if (!home) {
-                if (port->status < 0)
-                        device->extra_failed = true;
-                else
-                        engine_try_helpers(device->engine);
+                extra_opened(device, port);
                 return;
         }
         device->info = port->info;

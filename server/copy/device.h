@@ -99,6 +99,8 @@ void device_block(struct device *device, struct device *by);
 /* Called when it has opened, before anybody has seen its info: a file that was created under another record.
  */
 void device_find_creator(struct device *device);
+/* Whether what a further connection found is the device that the first one found. */
+bool device_is_same(const struct device *device, const struct endpoint_info *info);
 /* It is busy: find the record that has block device `number` open for writing, and use that, or wait for it
  * to open or close. False: somebody else has it. */
 bool device_find_holder(struct device *device, uint64_t number);

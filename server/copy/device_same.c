@@ -46,6 +46,20 @@ int device_created(struct device *device, const char *key)
         return 0;
 }
 
+/* ---- another connection, opened by the same name */
+
+bool device_is_same(const struct device *device, const struct endpoint_info *info)
+{
+        const struct endpoint_info *own = &device->info;
+        const char *key = device->born_key[0] != '\0' ? device->born_key : own->identity.key;
+
+        return info->kind == own->kind && strcmp(info->identity.key, key) == 0 &&
+               info->identity.number == own->identity.number &&
+               info->identity.base_bytes == own->identity.base_bytes &&
+               (own->resizable || info->size_bytes == own->size_bytes) &&
+               info->block_min_bytes == own->block_min_bytes && info->can_flush == own->can_flush;
+}
+
 /* ---- block devices with several names: only one of them can be open for writing */
 
 /* Who of us has the block device `number`, or will perhaps have it at once. NULL: nobody. */

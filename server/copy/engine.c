@@ -25,6 +25,7 @@ void engine_config_defaults(struct engine_config *config)
             .history_ns = 3600 * NS_PER_S,
             .history_max_bytes = 8u << 20,
             .history_max_jobs = 10000,
+            .turn_bytes = 8u << 20,
             .helpers_min_bytes = 16u << 20,
             .client_running_max = 64,
             .client_queued_max = 16384,
@@ -63,7 +64,7 @@ int engine_new(const struct engine_config *config, struct engine **ret_engine)
                 goto err;
         for (unsigned i = 0; i < config->n_lanes; i++) {
                 rc = lane_new(config->lanes[i], config->control, config->providers[i], i,
-                    config->quarantine_ns, &engine->lanes[i]);
+                    config->quarantine_ns, config->turn_bytes, &engine->lanes[i]);
                 if (rc < 0)
                         goto err;
         }

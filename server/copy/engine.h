@@ -25,11 +25,12 @@ struct engine_config {
         uint32_t pages;                 /* all reservations together; KC_PAGE_BYTES each */
         uint64_t open_timeout_ns;       /* resolve, connect, TLS and options together; default 10 s */
         uint64_t command_timeout_ns;    /* one read, write, zero, flush; default 30 s */
-        uint64_t cancel_grace_ns;    /* how long a cancelled or failed job waits for answers; default 2 s */
-        uint64_t quarantine_ns;      /* how long an unanswered write may still land; default 30 s */
-        uint64_t history_ns;         /* how long terminal events are kept; default 1 h */
-        size_t history_max_bytes;    /* and how much memory they take; default 8 MiB */
-        unsigned history_max_jobs;   /* and how many at most; default 10,000 */
+        uint64_t cancel_grace_ns;  /* how long a cancelled or failed job waits for answers; default 2 s */
+        uint64_t quarantine_ns;    /* how long an unanswered write may still land; default 30 s */
+        uint64_t history_ns;       /* how long terminal events are kept; default 1 h */
+        size_t history_max_bytes;  /* and how much memory they take; default 8 MiB */
+        unsigned history_max_jobs; /* and how many at most; default 10,000 */
+        uint64_t turn_bytes;       /* so much a lane begins before it looks at answers again; default 8 MiB */
         uint64_t helpers_min_bytes;  /* jobs at least this long use several lanes; default 16 MiB */
         unsigned client_running_max; /* jobs of one client that run at once; default 64 */
         /* What the engine does not look at: whoever admits jobs keeps each client below these. */

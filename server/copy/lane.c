@@ -61,8 +61,8 @@ static void run_write_chunks(struct lane *lane)
         }
 }
 
-/* Whose turn it is to begin a chunk. Who has a window in common with others waits in their row, first. */
-static struct leg *next_leg(struct lane *lane)
+/* The first that waits for nobody. Who has a window in common with others goes to their row. */
+static struct leg *next_alone(struct lane *lane)
 {
         while (!kc_list_empty(&lane->ready_legs)) {
                 struct leg *leg = kc_list_first(&lane->ready_legs, struct leg, ready_node);
@@ -71,7 +71,19 @@ static struct leg *next_leg(struct lane *lane)
                         return leg;
                 crew_wait(leg);
         }
-        return crew_next_leg(lane);
+        return NULL;
+}
+
+/* Whose turn it is to begin a chunk: one that waits for nobody, one of a crew, and so on; there may always be
+ * one of either kind. It stays whose turn it is until the chunk begins. */
+static struct leg *next_leg(struct lane *lane, bool *ret_of_crew)
+{
+        struct leg *alone = next_alone(lane), *of_crew = NULL;
+
+        if (!alone || lane->crews_turn)
+                of_crew = crew_next_leg(lane);
+        *ret_of_crew = of_crew != NULL;
+        return of_crew ? of_crew : alone;
 }
 
 /* Begin new chunks, one of each leg in turn. Returns true if there is more to begin than a turn's worth. */
@@ -79,12 +91,16 @@ static bool run_new_chunks(struct lane *lane)
 {
         uint64_t started_bytes = 0;
         struct leg *leg;
+        bool of_crew;
 
-        while ((leg = next_leg(lane))) {
+        while ((leg = next_leg(lane, &of_crew))) {
                 uint64_t bytes = 0;
 
-                if (started_bytes >= LANE_TURN_BYTES)
+                if (started_bytes >= lane->turn_bytes)
                         return true;
+                lane->crews_turn = !of_crew;
+                if (of_crew)
+                        crew_turn_taken(leg->crew);
                 if (leg_start_chunk(leg, &bytes))
                         started_bytes += bytes > LANE_CHUNK_MIN_BYTES ? bytes : LANE_CHUNK_MIN_BYTES;
                 kc_list_del(&leg->ready_node);
@@ -164,7 +180,7 @@ static void on_tick(struct kc_timer *timer)
 }
 
 int lane_new(struct kc_actor *actor, struct kc_actor *control, struct io_provider *provider, unsigned index,
-    uint64_t quarantine_ns, struct lane **ret_lane)
+    uint64_t quarantine_ns, uint64_t turn_bytes, struct lane **ret_lane)
 {
         struct lane *lane = calloc(1, sizeof *lane);
 
@@ -175,6 +191,7 @@ int lane_new(struct kc_actor *actor, struct kc_actor *control, struct io_provide
         lane->provider = provider;
         lane->index = index;
         lane->quarantine_ns = quarantine_ns;
+        lane->turn_bytes = turn_bytes;
         kc_list_init(&lane->ready_legs);
         kc_list_init(&lane->waiting_crews);
         kc_list_init(&lane->write_chunks);

@@ -15,19 +15,18 @@
 struct chunk;
 struct leg;
 
-/* How many bytes of new chunks one turn of a lane starts before it looks at answers again. */
-#define LANE_TURN_BYTES (8u << 20)
 /* What a chunk counts for at least: a short one is work too. */
 #define LANE_CHUNK_MIN_BYTES 4096u
 
 struct lane {
         struct kc_actor *actor, *control;
         struct io_provider *provider;
-        unsigned index; /* 0 … n_lanes - 1 */
-        uint64_t quarantine_ns;
+        unsigned index;                     /* 0 … n_lanes - 1 */
+        uint64_t quarantine_ns, turn_bytes; /* the engine's configuration */
 
         struct kc_list ready_legs;    /* may start a chunk; in turn */
         struct kc_list waiting_crews; /* … with legs that wait for room in their common window */
+        bool crews_turn;              /* the last chunk was begun by one that waits for nobody */
         struct kc_list write_chunks;  /* data is there: writes to issue */
         struct kc_list report_chunks; /* every write has an outcome: tell the home lane */
         struct kc_list io_chunks;     /* a read or writes in flight, by start */
@@ -74,7 +73,7 @@ struct share {
 };
 
 int lane_new(struct kc_actor *actor, struct kc_actor *control, struct io_provider *provider, unsigned index,
-    uint64_t quarantine_ns, struct lane **ret_lane);
+    uint64_t quarantine_ns, uint64_t turn_bytes, struct lane **ret_lane);
 /* Control: on_closed (on control) comes when no timer and no message of the lane is left. */
 void lane_close(struct lane *lane, void (*on_closed)(void *arg), void *arg);
 void lane_free(struct lane *lane);

@@ -259,7 +259,7 @@ void leg_report(struct leg *leg, struct report *report)
         kc_actor_post(leg->run->home, &report->msg);
 }
 
-void leg_chunk_gone(struct leg *leg, struct chunk *chunk)
+void leg_chunk_gone(struct leg *leg)
 {
         leg->n_chunks--;
         maybe_end(leg);

@@ -157,7 +157,7 @@ void leg_update_ready(struct leg *leg);
 /* A chunk of data was read and written in full, and teaches the window. */
 void leg_chunk_done(struct leg *leg, uint64_t bytes, uint64_t took_ns);
 /* With its end ordered the leg may be gone after that. */
-void leg_chunk_gone(struct leg *leg, struct chunk *chunk);
+void leg_chunk_gone(struct leg *leg);
 /* See who is holding the others up now, and tell the home lane if somebody has for too long. */
 void leg_check_lag(struct leg *leg);
 

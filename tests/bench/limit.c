@@ -2,9 +2,9 @@
  *
  * Ends are NBD URIs, or absolute paths of files and block devices (io_uring). Each of THREADS threads has its
  * own connections and a part of the device; it keeps REQUESTS chunks of SIZE bytes going: read one, write it
- * to all, take the next. No extents, no zero detection, no policy, no locks: a copier cannot be faster with
- * these libraries, and how far it is behind is what its contract costs. Ends with a flush. Exit status 1 on
- * any error, 77 where io_uring is refused.
+ * to all, take the next. No extents, no zero detection, no policy, no locks: what a copy costs without a
+ * contract, with the tunings that were tried; with others it may be faster, and so may a copier that adapts.
+ * Ends with a flush. Exit status 1 on any error, 77 where io_uring is refused.
  *
  *   --threads N   --requests N   --size BYTES
  *   --direct      files and devices with O_DIRECT

@@ -19,8 +19,8 @@ def figure_text(outcome, name):
     return f"{show(outcome.key, outcome.medians(name)[outcome.key])} {unit}"
 
 
-def ratio_text(outcome, name, figure):
-    ours, theirs = outcome.samples["kcopyd"].get(figure), outcome.samples[name].get(figure)
+def ratio_text(outcome, name, figure, own="kcopyd"):
+    ours, theirs = outcome.samples[own].get(figure), outcome.samples[name].get(figure)
     if not ours or not theirs:
         return ""
     found = stats.estimate(stats.ratios(ours, theirs))
@@ -30,9 +30,10 @@ def ratio_text(outcome, name, figure):
 def copy_row(outcome):
     peer = best(outcome, names_of(outcome, PEER))
     limits = names_of(outcome, LIMIT)
+    like_limit = next((name for name in outcome.chosen if name.startswith("kcopyd ")), "kcopyd")  # with as much memory
     return [f"{outcome.shape.title}, {size_text(outcome.size_bytes)}", figure_text(outcome, "kcopyd"),
         f"{figure_text(outcome, peer)}, {peer}", ratio_text(outcome, peer, outcome.key), ratio_text(outcome, peer, "cpu"),
-        ratio_text(outcome, limits[0], outcome.key) if limits else ""]
+        ratio_text(outcome, limits[0], outcome.key, like_limit) if limits else ""]
 
 
 def goal_rows(outcome):

@@ -92,4 +92,5 @@ class Shape:
     sizes: dict  # mode -> what prepare is given
     rounds: dict = dataclasses.field(default_factory=dict)  # mode -> rounds, where not the mode's own
     quick: bool = True  # part of the quick subset
+    compared: bool = True  # every run ends with a comparison of what it copied
     dense: bool = False  # bytes a second say what it is about: it has its bars in the picture

@@ -1,4 +1,5 @@
-"""The command lines of everybody: ours, the peers', and the bare loop's. All of them flush."""
+"""The command lines of everybody: ours, the peers', and the bare loop's. All of them flush, but where --no-flush is given
+(small jobs, which nobody flushes)."""
 from measure import run_commands
 from model import KIB, LIMIT, MIB, OTHER, OURS, PEER, Contender, Variant
 

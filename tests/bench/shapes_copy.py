@@ -11,7 +11,8 @@ SOURCE_SEED, OTHER_SEED = 1, 2
 
 
 def case_of(lab, source, destinations, contenders, size_bytes, cold=False, **more):
-    """`cold`: the source is a device that nobody has read before, as most disks are when they are copied."""
+    """`cold`: the page cache holds nothing of the source, a loop device, as of most disks when they are copied; the file
+    that backs it is in memory all the same."""
     def before(number):
         lab.check("spoil", number, *destinations)
         if cold:

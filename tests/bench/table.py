@@ -59,7 +59,8 @@ def shape_lines(outcome):
         medians = outcome.medians(name)
         rows.append([name, label, *(show(f, medians[f]) if f in medians else "" for f in present)])
     yield from grid(rows)
-    yield f"  rounds: {outcome.rounds}; {outcome.seconds:.0f} s; every result compared equal"
+    compared = "every result compared equal" if outcome.shape.compared else "nothing to compare"
+    yield f"  rounds: {outcome.rounds}; {outcome.seconds:.0f} s; {compared}"
 
 
 def verdict_text(judged):

@@ -392,6 +392,7 @@ const struct sim_case sim_cases[] = {
     {"small-job-gets-its-turn", case_small_job_gets_its_turn, 10},
     {"many-jobs-share-a-window", case_many_jobs_share_a_window, 6},
     {"lost-answers-hold-up-their-own", case_lost_answers_hold_up_their_own, 6},
+    {"crews-get-their-turn", case_crews_get_their_turn, 10},
     {"jobs-go-where-there-is-less-to-do", case_jobs_go_where_there_is_less_to_do, 10},
     {"extents-are-asked-for-ahead", case_extents_are_asked_for_ahead, 20},
     {"cancel-waits-for-no-extents", case_cancel_waits_for_no_extents, 20},

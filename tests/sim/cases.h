@@ -54,6 +54,7 @@ struct scenario *case_pages_go_where_they_are_wanted(uint64_t seed, bool verbose
 struct scenario *case_small_job_gets_its_turn(uint64_t seed, bool verbose);
 struct scenario *case_many_jobs_share_a_window(uint64_t seed, bool verbose);
 struct scenario *case_lost_answers_hold_up_their_own(uint64_t seed, bool verbose);
+struct scenario *case_crews_get_their_turn(uint64_t seed, bool verbose);
 struct scenario *case_jobs_go_where_there_is_less_to_do(uint64_t seed, bool verbose);
 
 /* cases_wait.c: jobs that wait */

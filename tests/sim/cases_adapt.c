@@ -200,6 +200,86 @@ struct scenario *case_lost_answers_hold_up_their_own(uint64_t seed, bool verbose
         return s;
 }
 
+/* ---- jobs that wait for room in their common window get their turn, while others always have a chunk to
+ * begin */
+
+static unsigned n_begun(const struct device *device, uint64_t from_moment, uint64_t until_moment)
+{
+        unsigned n = 0;
+
+        for (unsigned i = 0; i < device->n_ops; i++)
+                n += device->ops[i]->op == IO_READ && device->ops[i]->sent_moment > from_moment &&
+                     device->ops[i]->sent_moment <= until_moment;
+        return n;
+}
+
+/* When the device's n-th command after that moment was sent. */
+static uint64_t moment_of(const struct device *device, uint64_t from_moment, unsigned n)
+{
+        for (unsigned i = 0; i < device->n_ops; i++)
+                if (device->ops[i]->sent_moment > from_moment && --n == 0)
+                        return device->ops[i]->sent_moment;
+        return UINT64_MAX;
+}
+
+static bool crew_has_begun(struct scenario *s)
+{
+        return s->devices[0].n_ops >= 2;
+}
+
+static bool others_have_begun(struct scenario *s)
+{
+        return s->devices[2].n_ops >= 100;
+}
+
+struct scenario *case_crews_get_their_turn(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 1, verbose);
+        struct device_config config = case_device(TWENTY * 2 * MIB);
+        uint64_t start_moment, until_moment;
+        struct wish wish;
+
+        s->config.turn_bytes = 4096; /* one chunk, and answers may have come by then */
+        s->config.pages = 32768;
+        config.block_max_bytes = 65536;
+        config.delay_min_ns = config.delay_max_ns = 1000;
+        config.multi_conn = false;
+        config.deep = true;
+        for (unsigned i = 0; i < 5; i++)
+                scenario_device(s, &config);
+        scenario_start(s);
+        scenario_client(s, "user", 1024);
+        scenario_client(s, "user", 16384);
+        for (unsigned i = 0; i < 2; i++) { /* the crew */
+                wish = case_copy(0, 0, 1);
+                wish.from.sector = wish.to[0].sector = i * (TWENTY * MIB / 512);
+                wish.from.count_sectors = TWENTY * MIB / 512;
+                wish.options.no_extents = true;
+                scenario_submit(s, &wish);
+        }
+        scenario_run(s, crew_has_begun, "the crew");
+        for (unsigned i = 0; i < TWENTY; i++) { /* to two each: a crew of its own each */
+                wish = case_copy(1, 2, 3);
+                wish.n_to = 2;
+                wish.to[1].device = 4;
+                wish.from.sector = wish.to[0].sector = wish.to[1].sector = i * (2 * MIB / 512);
+                wish.from.count_sectors = 2 * MIB / 512;
+                wish.options.no_extents = true;
+                scenario_submit(s, &wish);
+        }
+        scenario_run(s, others_have_begun, "the others");
+        start_moment = s->world.moment;
+        scenario_run(s, scenario_all_ended, "all copies");
+        if (s->world.failed)
+                return s;
+        until_moment = moment_of(&s->devices[0], start_moment, 40);
+        /* a window of two against twenty of eight, and never none of them has a chunk to begin: 400, not 540
+         */
+        case_expect(s, n_begun(&s->devices[2], start_moment, until_moment) <= 450);
+        scenario_end(s);
+        return s;
+}
+
 /* ---- jobs of some length go to the lane that has less to do, over a connection of its own; short ones stay
  * together */
 

@@ -51,6 +51,7 @@ struct device_config {
         bool open_hangs;
         bool admits_one; /* a second connection waits until the first has gone */
         uint64_t open_delay_ns;
+        bool extra_elsewhere; /* its name leads to another device once it is open */
 };
 
 struct device;

@@ -56,6 +56,7 @@ static struct device_config draw_device(struct world *world)
         config.extents_refused = world_one_in(world, 6);
         config.extents_granule_bytes = DRAW(world, 512, 4096, 65536);
         config.starts_zeroed = world_one_in(world, 2);
+        config.extra_elsewhere = world_one_in(world, 16);
         draw_speed(world, &config);
         return config;
 }
@@ -276,6 +277,7 @@ static void draw_config(struct scenario *s, bool faults)
         config->quarantine_ns = world_log_between(world, 100 * MS_NS, 30 * SECOND_NS);
         config->helpers_min_bytes = DRAW(world, 64u << 10, 256u << 10, 16u << 20);
         config->history_ns = world_log_between(world, SECOND_NS, 3600 * SECOND_NS);
+        config->turn_bytes = DRAW(world, 4096, 64u << 10, 8u << 20);
         config->history_max_jobs = DRAW(world, 1, 3, 100, 10000);
         config->client_running_max = DRAW(world, 1, 2, 4, 64);
 }

@@ -26,6 +26,7 @@ struct endpoint_sim {
         struct kc_list pending; /* struct io_req */
         struct world_event lose_event, close_event;
         bool closing, lost;
+        bool elsewhere; /* not really this device */
         void (*on_closed)(void *arg);
         void *closed_arg;
 };
@@ -138,6 +139,8 @@ static void check_req(struct endpoint_sim *ep, const struct io_req *req)
         bool writes = device_is_mutation(req->op) || req->op == IO_RESIZE;
 
         check_lane(ep->provider, "submit");
+        if (ep->elsewhere)
+                world_fail(world, "%s: a request to what its name leads to now", name);
         if (ep->closing)
                 world_fail(world, "%s: a request after close", name);
         if (req->on_done == NULL)
@@ -262,7 +265,7 @@ struct pending_open {
 };
 
 static struct endpoint *new_endpoint(
-    struct provider_sim *provider, struct device *device, enum io_access access)
+    struct provider_sim *provider, struct device *device, enum io_access access, bool elsewhere)
 {
         struct endpoint_sim *ep = calloc(1, sizeof *ep);
 
@@ -272,6 +275,9 @@ static struct endpoint *new_endpoint(
         ep->provider = provider;
         ep->device = device;
         ep->access = access;
+        ep->elsewhere = elsewhere;
+        if (elsewhere)
+                snprintf(ep->endpoint.info.identity.key, IO_KEY_MAX_BYTES, "elsewhere:%u", device->index);
         ep->conn = device->n_conns++;
         kc_list_init(&ep->pending);
         world_event_init(&ep->lose_event, provider->lane_index, on_lose);
@@ -318,7 +324,8 @@ static void on_open_due(struct world_event *event)
         open->status = status;
         open->endpoint = NULL;
         if (status == 0)
-                open->endpoint = new_endpoint(provider, pending->device, open->access);
+                open->endpoint = new_endpoint(provider, pending->device, open->access,
+                    open->extra && pending->device->config.extra_elsewhere);
         else
                 kc_error_set(
                     &open->error, status, kc_class_of_errno(status), "%s: does not open", open->device);
