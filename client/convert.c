@@ -104,6 +104,7 @@ struct kcopy_planned_device convert_planned(const Kcopy__V1__PlannedDevice *plan
             .size_after_bytes = planned->size_after_bytes,
             .created = planned->created,
             .mounted_for_writing = planned->mounted_for_writing,
+            .identity = planned->identity,
         };
 }
 

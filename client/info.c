@@ -123,6 +123,10 @@ static int visit_job(
             .destinations = destinations,
             .draining = message->draining,
             .owner = message->owner,
+            .detached = message->detached,
+            .key = message->key,
+            .rate_bytes_per_s = message->rate_bytes_per_s,
+            .priority = message->priority,
         };
         if (message->completion) {
                 info.result = &completion.result;
@@ -189,65 +193,6 @@ int kcopy_get_job(struct kcopy_client *client, uint64_t job, kcopy_job_fn visit,
         message.body_case = BODY(GET);
         message.get = &get;
         return request_run(client, &message, REPLY(JOB_INFO), on_job_info, &state);
-}
-
-int kcopy_pause_job(struct kcopy_client *client, uint64_t job)
-{
-        Kcopy__V1__ClientMessage message = KCOPY__V1__CLIENT_MESSAGE__INIT;
-        Kcopy__V1__Pause body = KCOPY__V1__PAUSE__INIT;
-
-        body.job = job;
-        message.body_case = BODY(PAUSE);
-        message.pause = &body;
-        return request_run(client, &message, REPLY(DONE), NULL, NULL);
-}
-
-int kcopy_resume_job(struct kcopy_client *client, uint64_t job)
-{
-        Kcopy__V1__ClientMessage message = KCOPY__V1__CLIENT_MESSAGE__INIT;
-        Kcopy__V1__Resume body = KCOPY__V1__RESUME__INIT;
-
-        body.job = job;
-        message.body_case = BODY(RESUME);
-        message.resume = &body;
-        return request_run(client, &message, REPLY(DONE), NULL, NULL);
-}
-
-int kcopy_cancel_job(struct kcopy_client *client, uint64_t job)
-{
-        Kcopy__V1__ClientMessage message = KCOPY__V1__CLIENT_MESSAGE__INIT;
-        Kcopy__V1__Cancel cancel = KCOPY__V1__CANCEL__INIT;
-
-        cancel.job = job;
-        message.body_case = BODY(CANCEL);
-        message.cancel = &cancel;
-        return request_run(client, &message, REPLY(DONE), NULL, NULL);
-}
-
-static int watch(struct kcopy_client *client, unsigned n_jobs, const uint64_t *jobs, bool stop,
-    unsigned progress_interval_ms)
-{
-        Kcopy__V1__ClientMessage message = KCOPY__V1__CLIENT_MESSAGE__INIT;
-        Kcopy__V1__Watch body = KCOPY__V1__WATCH__INIT;
-
-        body.n_jobs = n_jobs;
-        body.jobs = (uint64_t *)(uintptr_t)jobs; /* only read */
-        body.stop = stop;
-        body.progress_interval_ms = progress_interval_ms;
-        message.body_case = BODY(WATCH);
-        message.watch = &body;
-        return request_run(client, &message, REPLY(DONE), NULL, NULL);
-}
-
-int kcopy_watch(
-    struct kcopy_client *client, unsigned n_jobs, const uint64_t *jobs, unsigned progress_interval_ms)
-{
-        return watch(client, n_jobs, jobs, false, progress_interval_ms);
-}
-
-int kcopy_unwatch(struct kcopy_client *client, unsigned n_jobs, const uint64_t *jobs)
-{
-        return watch(client, n_jobs, jobs, true, 0);
 }
 
 /* ---- the server */

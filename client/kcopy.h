@@ -36,7 +36,7 @@ struct kcopy_io_region {
         uint64_t sector;
         uint64_t count;
         uint64_t expect_size_bytes;  /* the device has to be of this size, or the job is refused; 0: any */
-        const char *expect_identity; /* … and to be this one, as kcopy_open tells it; NULL: any */
+        const char *expect_identity; /* … and to be this one, as a validation tells it; NULL: any */
 };
 
 enum kcopy_flag {
@@ -135,6 +135,7 @@ struct kcopy_planned_device { /* as the validation found it */
         uint64_t size_after_bytes; /* destinations: a file would be created, grown or cut to it */
         bool created;              /* a file that the job would create */
         bool mounted_for_writing;
+        const char *identity; /* for expect_identity; "": null: */
 };
 
 struct kcopy_plan {
@@ -243,6 +244,8 @@ struct kcopy_event {
         bool read_err;                     /* COMPLETION */
         uint64_t write_err;                /* COMPLETION */
         const struct kcopy_result *result; /* COMPLETION */
+        uint64_t seq;      /* of a detached job: the event's number in that job, from 1 on; else 0 */
+        uint64_t at_ms;    /* … and when it was, in milliseconds since 1970 UTC */
         uint64_t drain_ms; /* STOPPING: how long jobs may still run before they are cancelled */
 };
 typedef void (*kcopy_event_fn)(void *opaque, const struct kcopy_event *event);
@@ -293,10 +296,14 @@ struct kcopy_job_info {
         const struct kcopy_result *result; /* NULL until it has ended */
         bool read_err;                     /* with result */
         uint64_t write_err;                /* with result */
+        bool detached;                     /* it outlives its client and the server */
+        const char *key;                   /* of a detached job; "" where it has none */
+        uint64_t rate_bytes_per_s;         /* as it was asked for; 0: no limit */
+        unsigned priority;
 };
 typedef void (*kcopy_job_fn)(void *opaque, const struct kcopy_job_info *job);
-/* Visit the jobs that this client may see, by ascending id; `terminal`: those that ended within the last hour
- * as well. */
+/* Visit the jobs that this client may see, by ascending id; `terminal`: those that have ended as well, within
+ * the last hour or, detached ones, as long as the server keeps them. */
 KCOPY_API int kcopy_list_jobs(struct kcopy_client *client, bool terminal, kcopy_job_fn visit, void *opaque);
 /* Visit the one job with the server's id `job`. */
 KCOPY_API int kcopy_get_job(struct kcopy_client *client, uint64_t job, kcopy_job_fn visit, void *opaque);
@@ -306,10 +313,22 @@ KCOPY_API int kcopy_cancel_job(struct kcopy_client *client, uint64_t job);
  * KCOPY_EVENT_STATE says when it is so), -ENOENT, -EALREADY: it has ended, -EINVAL: it is not detached. */
 KCOPY_API int kcopy_pause_job(struct kcopy_client *client, uint64_t job);
 KCOPY_API int kcopy_resume_job(struct kcopy_client *client, uint64_t job);
+enum kcopy_adjust_flag { KCOPY_ADJUST_RATE = 1 << 0, KCOPY_ADJUST_PRIORITY = 1 << 1 };
+/* Have a detached job go on with another rate (bytes per second, 0: no limit) or priority (0 … 7), as `flags`
+ * say. As kcopy_pause_job. */
+KCOPY_API int kcopy_adjust_job(
+    struct kcopy_client *client, uint64_t job, unsigned flags, uint64_t rate_bytes_per_s, unsigned priority);
+/* Have a detached job that has ended kept no longer; its key is free then. 0, -ENOENT, -EBUSY: it has not
+ * ended, -EINVAL: it is not detached. */
+KCOPY_API int kcopy_forget_job(struct kcopy_client *client, uint64_t job);
 /* Have the events of jobs[0 … n_jobs) (none: of all that this client may see) handed to kcopy_on_event's
  * function, progress at most every `progress_interval_ms` (0: none). */
 KCOPY_API int kcopy_watch(
     struct kcopy_client *client, unsigned n_jobs, const uint64_t *jobs, unsigned progress_interval_ms);
+/* The same of one detached job, beginning with its events from number `from` on (the first is 1) as they were
+ * told, also if it has ended, and in an earlier life of the server. */
+KCOPY_API int kcopy_watch_from(
+    struct kcopy_client *client, uint64_t job, uint64_t from, unsigned progress_interval_ms);
 /* End what kcopy_watch began with the same jobs. */
 KCOPY_API int kcopy_unwatch(struct kcopy_client *client, unsigned n_jobs, const uint64_t *jobs);
 

@@ -129,8 +129,10 @@ static int on_progress(struct kcopy_client *client, const Kcopy__V1__Progress *p
         return 0;
 }
 
-static int on_state_change(struct kcopy_client *client, const Kcopy__V1__StateChange *change)
+static int on_state_change(struct kcopy_client *client, const Kcopy__V1__ServerMessage *message)
 {
+        const Kcopy__V1__StateChange *change = message->state_change;
+
         if (change->state < KCOPY__V1__JOB_STATE__JOB_STATE_WAITING ||
             change->state > KCOPY__V1__JOB_STATE__JOB_STATE_CANCELLED)
                 return garbage(client, "a job state that does not exist");
@@ -138,12 +140,15 @@ static int on_state_change(struct kcopy_client *client, const Kcopy__V1__StateCh
                                  .job = change->job,
                                  .context = context_of(client, change->job),
                                  .state = (enum kcopy_job_state)change->state,
-                                 .reason = change->reason});
+                                 .reason = change->reason,
+                                 .seq = message->seq,
+                                 .at_ms = message->at_ms});
         return 0;
 }
 
-static int on_destination_done(struct kcopy_client *client, const Kcopy__V1__DestinationDone *done)
+static int on_destination_done(struct kcopy_client *client, const Kcopy__V1__ServerMessage *message)
 {
+        const Kcopy__V1__DestinationDone *done = message->destination_done;
         struct kcopy_destination_result destination;
 
         if (!done->result || done->result->index >= KC_DESTINATIONS_MAX)
@@ -153,11 +158,14 @@ static int on_destination_done(struct kcopy_client *client, const Kcopy__V1__Des
                                  .job = done->job,
                                  .context = context_of(client, done->job),
                                  .index = done->result->index,
-                                 .destination = &destination});
+                                 .destination = &destination,
+                                 .seq = message->seq,
+                                 .at_ms = message->at_ms});
         return 0;
 }
 
-static int on_completion(struct kcopy_client *client, const Kcopy__V1__Completion *message)
+static int on_completion(
+    struct kcopy_client *client, const Kcopy__V1__Completion *message, uint64_t seq, uint64_t at_ms)
 {
         struct convert_completion completion;
         struct job *job = job_find_id(client, message->job);
@@ -176,7 +184,9 @@ static int on_completion(struct kcopy_client *client, const Kcopy__V1__Completio
                                          .n_destinations = completion.result.n_destinations,
                                          .read_err = message->read_err,
                                          .write_err = message->write_err,
-                                         .result = &completion.result});
+                                         .result = &completion.result,
+                                         .seq = seq,
+                                         .at_ms = at_ms});
         return 0;
 }
 
@@ -185,7 +195,7 @@ static int on_completions(struct kcopy_client *client, const Kcopy__V1__Completi
         int rc = 0;
 
         for (size_t i = 0; i < completions->n_completions && rc == 0; i++)
-                rc = on_completion(client, completions->completions[i]);
+                rc = on_completion(client, completions->completions[i], 0, 0);
         return rc;
 }
 
@@ -202,11 +212,11 @@ static int receive_event(struct kcopy_client *client, const Kcopy__V1__ServerMes
         case KCOPY__V1__SERVER_MESSAGE__BODY_PROGRESS:
                 return on_progress(client, message->progress);
         case KCOPY__V1__SERVER_MESSAGE__BODY_STATE_CHANGE:
-                return on_state_change(client, message->state_change);
+                return on_state_change(client, message);
         case KCOPY__V1__SERVER_MESSAGE__BODY_DESTINATION_DONE:
-                return on_destination_done(client, message->destination_done);
+                return on_destination_done(client, message);
         case KCOPY__V1__SERVER_MESSAGE__BODY_COMPLETION:
-                return on_completion(client, message->completion);
+                return on_completion(client, message->completion, message->seq, message->at_ms);
         case KCOPY__V1__SERVER_MESSAGE__BODY_COMPLETIONS:
                 return on_completions(client, message->completions);
         case KCOPY__V1__SERVER_MESSAGE__BODY_STOPPING:

@@ -128,7 +128,7 @@ int request_wait(struct request *request)
 int request_run(struct kcopy_client *client, Kcopy__V1__ClientMessage *message,
     Kcopy__V1__ServerMessage__BodyCase expected, request_reply_fn on_reply, void *opaque)
 {
-        struct request *request;
+        struct request *request = NULL;
         int rc;
 
         if (client->in_dispatch)

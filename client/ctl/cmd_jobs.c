@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "ctl/ctl.h"
 #include "ctl/json.h"
@@ -12,8 +13,9 @@
 
 struct listing {
         const struct ctl *ctl;
-        bool terminal;
-        bool head; /* the table's head has been printed */
+        bool terminal, detached;
+        unsigned states; /* 1 << enum kcopy_job_state; 0: all */
+        bool head;       /* the table's head has been printed */
 };
 
 static uint64_t done_bytes(const struct kcopy_destination_result *result)
@@ -43,7 +45,11 @@ static void visit(void *opaque, const struct kcopy_job_info *job)
         struct listing *listing = opaque;
         char size[UNITS_TEXT_BYTES], elapsed[UNITS_TEXT_BYTES], name[TEXT_ESCAPED_BYTES];
 
+        if ((listing->states && !(listing->states >> job->state & 1)) ||
+            (listing->detached && !job->detached))
+                return;
         if (listing->ctl->json) {
+                listing->head = true;
                 json_line(json_job(job));
                 return;
         }
@@ -69,6 +75,22 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         case 'a':
                 listing->terminal = true;
                 return 0;
+        case 'd':
+                listing->detached = true;
+                return 0;
+        case 's':
+                for (unsigned i = KCOPY_WAITING; i <= KCOPY_CANCELLED; i++) {
+                        if (strcmp(arg, text_state((enum kcopy_job_state)i)) != 0)
+                                continue;
+                        listing->states |= 1u << i;
+                        listing->terminal |= i >= KCOPY_COMPLETED;
+                        return 0;
+                }
+                argp_error(state,
+                    "--state: %s is none; they are waiting, running, paused, draining, completed, failed and "
+                    "cancelled",
+                    arg);
+                return EINVAL;
         case ARGP_KEY_ARG:
                 argp_error(state, "%s: jobs takes no arguments (job ID shows one)", arg);
                 return EINVAL;
@@ -80,7 +102,11 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 enum ctl_status cmd_jobs(const struct ctl *ctl, int argc, char **argv)
 {
         static const struct argp_option OPTIONS[] = {
-            {"all", 'a', NULL, 0, "Those that ended within the last hour, too", 0},
+            {"all", 'a', NULL, 0,
+                "Those that have ended, too: within the last hour, detached ones as long as they are kept",
+                0},
+            {"detached", 'd', NULL, 0, "Detached ones only", 0},
+            {"state", 's', "STATE", 0, "Those in this state; may be given again", 0},
             {0},
         };
         static const struct argp_child CHILDREN[] = {{&usage_argp, 0, NULL, -1}, {0}};
@@ -103,8 +129,8 @@ enum ctl_status cmd_jobs(const struct ctl *ctl, int argc, char **argv)
         if (rc < 0)
                 status = session_failed(&session, rc, NULL);
         else if (!listing.head && !ctl->json)
-                puts(listing.terminal ? "no jobs"
-                                      : "no jobs (--all shows those that ended within the last hour)");
+                puts(listing.terminal || listing.states ? "no jobs"
+                                                        : "no jobs (--all shows those that have ended)");
         session_close(&session, rc == 0);
         return status;
 }

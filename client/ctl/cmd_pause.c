@@ -1,4 +1,4 @@
-/* kcopyctl pause and resume: detached jobs stop where they are, and go on. */
+/* kcopyctl pause, resume and forget: what needs a job's number and nothing else. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -65,4 +65,13 @@ enum ctl_status cmd_resume(const struct ctl *ctl, int argc, char **argv)
             "goes on", kcopy_resume_job};
 
         return run(ctl, argc, argv, &RESUME);
+}
+
+enum ctl_status cmd_forget(const struct ctl *ctl, int argc, char **argv)
+{
+        static const struct verb FORGET = {
+            "Have the server forget detached jobs that have ended.\vTheir keys may be used again.",
+            "forgotten", "is forgotten", kcopy_forget_job};
+
+        return run(ctl, argc, argv, &FORGET);
 }

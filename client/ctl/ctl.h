@@ -36,6 +36,8 @@ enum ctl_status cmd_wait(const struct ctl *ctl, int argc, char **argv);
 enum ctl_status cmd_cancel(const struct ctl *ctl, int argc, char **argv);
 enum ctl_status cmd_pause(const struct ctl *ctl, int argc, char **argv);
 enum ctl_status cmd_resume(const struct ctl *ctl, int argc, char **argv);
+enum ctl_status cmd_adjust(const struct ctl *ctl, int argc, char **argv);
+enum ctl_status cmd_forget(const struct ctl *ctl, int argc, char **argv);
 enum ctl_status cmd_endpoints(const struct ctl *ctl, int argc, char **argv);
 enum ctl_status cmd_info(const struct ctl *ctl, int argc, char **argv);
 

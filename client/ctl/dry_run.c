@@ -18,11 +18,12 @@ static void print_json(const char *verb, const struct region *region,
 {
         bool sized_after = !source && device->kind != KCOPY_DEVICE_NULL;
 
-        json_line(json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b}", "event", "plan", "action", verb,
+        json_line(json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "event", "plan", "action", verb,
             "device", json_text(region->device), "sector", json_number(region->sector), "length_bytes",
             json_number(length_bytes), "size_bytes",
             has_size(device) ? json_number(device->size_bytes) : json_null(), "size_after_bytes",
-            sized_after ? json_number(device->size_after_bytes) : json_null(), "missing", device->created));
+            sized_after ? json_number(device->size_after_bytes) : json_null(), "missing", device->created,
+            "identity", device->identity[0] ? json_text(device->identity) : json_null()));
 }
 
 static void print_words(const char *verb, const struct region *region,

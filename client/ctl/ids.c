@@ -26,6 +26,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         }
 }
 
+const struct argp ids_argp = {.parser = parse_option};
+
 void ids_parse(const char *args_doc, const char *doc, int argc, char **argv, struct ids *ids)
 {
         const struct argp_child children[] = {{&usage_argp, 0, NULL, -1}, {0}};

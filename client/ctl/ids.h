@@ -2,6 +2,7 @@
 #ifndef CTL_IDS_H
 #define CTL_IDS_H
 
+#include <argp.h>
 #include <stdint.h>
 
 struct ids {
@@ -9,6 +10,8 @@ struct ids {
         uint64_t items[256];
 };
 
+/* For a command with options of its own: a child whose input is the ids. */
+extern const struct argp ids_argp;
 /* Parse a command that takes ids and no options of its own; returns only if there was no mistake. */
 void ids_parse(const char *args_doc, const char *doc, int argc, char **argv, struct ids *ids);
 

@@ -149,7 +149,7 @@ static json_t *progress(const struct kcopy_event *event)
             "done_bytes", done);
 }
 
-json_t *json_event(const struct kcopy_event *event, const char *const *to)
+static json_t *event_object(const struct kcopy_event *event, const char *const *to)
 {
         json_t *object;
 
@@ -180,6 +180,21 @@ json_t *json_event(const struct kcopy_event *event, const char *const *to)
         return NULL;
 }
 
+/* Of a detached job's event: its number, and when it was. */
+json_t *json_numbered(json_t *object, uint64_t seq, uint64_t at_ms)
+{
+        if (!object || seq == 0)
+                return object;
+        json_object_set_new(object, "seq", json_number(seq));
+        json_object_set_new(object, "at_ms", json_number(at_ms));
+        return object;
+}
+
+json_t *json_event(const struct kcopy_event *event, const char *const *to)
+{
+        return json_numbered(event_object(event, to), event->seq, event->at_ms);
+}
+
 json_t *json_job(const struct kcopy_job_info *job)
 {
         json_t *destinations = json_array(), *object;
@@ -208,6 +223,10 @@ json_t *json_job(const struct kcopy_job_info *job)
                 return NULL;
         }
         json_object_set_new(object, "destinations", destinations);
+        json_object_set_new(object, "detached", json_boolean(job->detached));
+        json_object_set_new(object, "key", job->key[0] ? json_text(job->key) : json_null());
+        json_object_set_new(object, "rate_bytes_per_s", json_number(job->rate_bytes_per_s));
+        json_object_set_new(object, "priority", json_number(job->priority));
         if (job->result) {
                 json_object_set_new(object, "read_err", json_boolean(job->read_err));
                 json_object_set_new(object, "write_err", json_mask(job->write_err));

@@ -24,6 +24,7 @@ json_t *json_refused(const char *field, int rc, const char *message);
 json_t *json_completion(const char *from, const char *const *to, bool read_err, uint64_t write_err,
     const struct kcopy_result *result);
 /* An event before the completion. `to` NULL: not known. */
+json_t *json_numbered(json_t *object, uint64_t seq, uint64_t at_ms);
 json_t *json_event(const struct kcopy_event *event, const char *const *to);
 json_t *json_job(const struct kcopy_job_info *job);
 

@@ -21,6 +21,8 @@ static const struct ctl_command COMMANDS[] = {
     {"cancel", cmd_cancel, "ask for the end of jobs"},
     {"pause", cmd_pause, "have detached jobs stop where they are"},
     {"resume", cmd_resume, "have paused jobs go on"},
+    {"adjust", cmd_adjust, "have detached jobs go on with another rate or priority"},
+    {"forget", cmd_forget, "have the server forget detached jobs that have ended"},
     {"endpoints", cmd_endpoints, "list the devices that the server has names for"},
     {"info", cmd_info, "show what the server is and how busy"},
     {"help", cmd_help, "show this, or the options of a command"},

@@ -101,6 +101,12 @@ static void on_end(int read_err, uint64_t write_err, void *context, const struct
 
 /* ---- the run */
 
+static void expect(struct kcopy_io_region *region, const struct expectation *expected)
+{
+        region->expect_size_bytes = expected->size_bytes;
+        region->expect_identity = expected->identity;
+}
+
 static int submit(struct run *run)
 {
         const struct transfer *transfer = run->transfer;
@@ -112,12 +118,15 @@ static int submit(struct run *run)
         options.progress_interval_ms = progress_interval_ms(&run->progress);
         if (run->ctl->json && !options.progress_interval_ms)
                 options.progress_interval_ms = JSON_PROGRESS_INTERVAL_MS;
-        for (unsigned i = 0; i < transfer->n_to; i++)
+        for (unsigned i = 0; i < transfer->n_to; i++) {
                 to[i] = region_io(&transfer->to[i]);
+                expect(&to[i], &transfer->expected[1 + i]);
+        }
         if (transfer->zero)
                 return kcopy_zero(
                     run->session.client, transfer->n_to, to, &options, on_end, run, &run->ticket);
         from = region_io(&transfer->from);
+        expect(&from, &transfer->expected[0]);
         return kcopy_copy(
             run->session.client, &from, transfer->n_to, to, &options, on_end, run, &run->ticket);
 }

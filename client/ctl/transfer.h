@@ -16,7 +16,12 @@ struct transfer {
         struct region from;
         unsigned n_to;
         struct region to[KCOPY_DESTINATIONS_MAX];
-        const char *to_devices[KCOPY_DESTINATIONS_MAX];           /* the names in `to` */
+        const char *to_devices[KCOPY_DESTINATIONS_MAX]; /* the names in `to` */
+        struct expectation {                            /* what a device has to be */
+                uint64_t size_bytes;
+                const char *identity;
+        } expected[1 + KCOPY_DESTINATIONS_MAX]; /* the source first */
+        unsigned n_expected;                    /* the last one that is said, and one more */
         const char *from_word, *to_words[KCOPY_DESTINATIONS_MAX]; /* as typed, for messages */
         struct kcopy_options options;
         unsigned pages; /* 0: the default */

@@ -26,7 +26,9 @@ enum {
         KEY_PRIORITY,
         KEY_DETACH,
         KEY_KEY,
-        KEY_RETRY_FOR
+        KEY_RETRY_FOR,
+        KEY_EXPECT_SIZE,
+        KEY_EXPECT_ID
 };
 
 static const struct argp_option OPTIONS[] = {
@@ -50,6 +52,10 @@ static const struct argp_option OPTIONS[] = {
     {"key", KEY_KEY, "NAME", 0, "With --detach: under the same key the same job is submitted only once", 0},
     {"retry-for", KEY_RETRY_FOR, "SECONDS", 0,
         "How long a lost connection is tried again (with --detach 600, else not at all)", 0},
+    {"expect-size", KEY_EXPECT_SIZE, "WHICH=SIZE", 0,
+        "Refuse, and do not go on later, unless the device has this size; WHICH is from, to or to[N]", 0},
+    {"expect-id", KEY_EXPECT_ID, "WHICH=ID", 0, "… unless it is this one, as --dry-run with --json tells it",
+        0},
     {"dry-run", 'n', NULL, 0, "Have the job judged as a real one, print what would be done, write nothing",
         0},
     {0},
@@ -99,6 +105,46 @@ static bool number(
         }
         *ret_number = value;
         return true;
+}
+
+/* WHICH=VALUE, of the source, of every destination or of one. */
+static error_t parse_expectation(
+    struct transfer *transfer, bool size, const char *arg, struct argp_state *state)
+{
+        const char *option = size ? "expect-size" : "expect-id", *value = strchr(arg, '=');
+        struct expectation expected = {0};
+        unsigned first = 1, n = KCOPY_DESTINATIONS_MAX;
+        bool has_unit;
+        int end = 0;
+
+        if (value && strncmp(arg, "from=", 5) == 0)
+                first = 0, n = 1;
+        else if (value && sscanf(arg, "to[%u]%n", &first, &end) == 1 && first < KCOPY_DESTINATIONS_MAX &&
+                 end > 0 && arg[end] == '=')
+                first++, n = 1;
+        else if (!value || strncmp(arg, "to=", 3) != 0)
+                value = NULL;
+        if (!value || !value[1]) {
+                argp_error(state, "--%s: %s is not of the form from=%s, to=%s or to[0]=%s", option, arg,
+                    size ? "SIZE" : "ID", size ? "SIZE" : "ID", size ? "SIZE" : "ID");
+                return EINVAL;
+        }
+        if (size && (units_parse(value + 1, strlen(value + 1), &expected.size_bytes, &has_unit) != UNITS_OK ||
+                        !expected.size_bytes)) {
+                argp_error(state,
+                    "--expect-size: %s is no number of bytes above 0, as in 16GiB (" UNITS_NAMES ")",
+                    value + 1);
+                return EINVAL;
+        }
+        for (unsigned i = first; i < first + n; i++) {
+                if (size)
+                        transfer->expected[i].size_bytes = expected.size_bytes;
+                else
+                        transfer->expected[i].identity = value + 1;
+        }
+        if (n == 1 && first + 1 > transfer->n_expected)
+                transfer->n_expected = first + 1;
+        return 0;
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -181,6 +227,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
                         return EINVAL;
                 }
                 return 0;
+        case KEY_EXPECT_SIZE:
+        case KEY_EXPECT_ID:
+                return parse_expectation(transfer, key == KEY_EXPECT_SIZE, arg, state);
         case 'n':
                 transfer->dry_run = true;
                 return 0;
@@ -208,6 +257,16 @@ static error_t check_words(const struct transfer_args *args, struct argp_state *
 
         if (options->key && !(options->flags & KCOPY_DETACHED)) {
                 argp_error(state, "--key is for jobs with --detach");
+                return EINVAL;
+        }
+        if (args->transfer.zero &&
+            (args->transfer.expected[0].size_bytes || args->transfer.expected[0].identity)) {
+                argp_error(state, "zero has no source to expect anything of");
+                return EINVAL;
+        }
+        if (args->n_words >= args->n_words_min &&
+            args->transfer.n_expected > args->n_words + (args->transfer.zero ? 1 : 0)) {
+                argp_error(state, "there is no to[%u] to expect anything of", args->transfer.n_expected - 2);
                 return EINVAL;
         }
         if (args->n_words >= args->n_words_min)

@@ -32,7 +32,9 @@ static void ended(struct watching *watching, const struct report *report, bool r
         if (index < 0 && watching->ids->n)
                 return;
         if (watching->ctl->json)
-                json_line(json_completion(report->from, report->to, read_err, write_err, result));
+                json_line(
+                    json_numbered(json_completion(report->from, report->to, read_err, write_err, result),
+                        watching->ids->n == 1 ? watching->end_seq : 0, watching->end_at_ms));
         else
                 printf("job %" PRIu64 ": %s\n", result->job, text_state(result->state)), fflush(stdout);
         if (!watching->ctl->json)
@@ -76,6 +78,8 @@ static void on_event(void *opaque, const struct kcopy_event *event)
                  * it would be asked too much, and when it shuts down it may be gone by then */
                 bool asked = !watching->stopping && (watching->ids->n || watching->n_over < N_OVER_MAX);
 
+                watching->end_seq = event->seq;
+                watching->end_at_ms = event->at_ms;
                 if (!watching->ids->n && asked)
                         watching->over[watching->n_over++] = event->job;
                 if (asked)
@@ -203,14 +207,20 @@ enum ctl_status watching_run(struct watching *watching, unsigned progress_interv
                 return watching->status;
         watching->n_left = ids->n;
         kcopy_on_event(client, on_event, watching);
-        rc = kcopy_watch(client, ids->n, ids->items, progress_interval_ms);
-        if (rc < 0) {
+        rc = ids->n ? 0 : kcopy_watch(client, 0, NULL, progress_interval_ms);
+        for (unsigned i = 0; i < ids->n && rc == 0; i++) {
                 char subject[40];
 
-                snprintf(subject, sizeof(subject), "job %" PRIu64, ids->n ? ids->items[0] : 0);
-                return session_failed(watching->session, rc, ids->n == 1 ? subject : NULL);
+                rc = watching->from
+                         ? kcopy_watch_from(client, ids->items[i], watching->from, progress_interval_ms)
+                         : kcopy_watch(client, 1, &ids->items[i], progress_interval_ms);
+                snprintf(subject, sizeof(subject), "job %" PRIu64, ids->items[i]);
+                if (rc < 0)
+                        return session_failed(watching->session, rc, subject);
         }
-        watching->news = true; /* those that have ended already */
+        if (rc < 0)
+                return session_failed(watching->session, rc, NULL);
+        watching->news |= !watching->from; /* those that have ended already; a replay tells it itself */
         while (watching->n_left || ids->n == 0) {
                 if (watching->news) {
                         status = look(watching);

@@ -11,13 +11,15 @@
 struct watching {
         const struct ctl *ctl;
         struct session *session;
-        struct ids *ids;   /* none: all jobs, without an end */
-        bool quiet;        /* ends only, no events on the way */
-        bool news;         /* a job may have ended */
-        bool stopping;     /* the server shuts down: what it says last is all that it will say */
-        unsigned n_left;   /* of ids that have not ended */
-        bool ended[256];   /* by index in ids */
-        uint64_t over[64]; /* all are watched: those that have ended, to be asked about */
+        struct ids *ids;             /* none: all jobs, without an end */
+        bool quiet;                  /* ends only, no events on the way */
+        bool news;                   /* a job may have ended */
+        bool stopping;               /* the server shuts down: what it says last is all that it will say */
+        uint64_t from;               /* of the one id: which event is the first to be told; 0: from now on */
+        uint64_t end_seq, end_at_ms; /* of its last one */
+        unsigned n_left;             /* of ids that have not ended */
+        bool ended[256];             /* by index in ids */
+        uint64_t over[64];           /* all are watched: those that have ended, to be asked about */
         unsigned n_over;
         /* of which destinations are known to be over before their job; the latest jobs' */
         struct {

@@ -212,6 +212,7 @@ int engine_client_open(struct engine *engine, const char *identity, uint32_t pag
         kc_list_init(&client->wants);
         for (unsigned i = 0; i <= COPY_PRIORITY_MAX; i++)
                 kc_list_init(&client->runnable[i]);
+        kc_list_init(&client->resuming);
         kc_list_init(&client->jobs);
         kc_list_init(&client->handles);
         kc_list_init(&client->openings);
@@ -319,8 +320,12 @@ void engine_client_close(struct engine_client *client, bool cancel, void (*on_cl
 }
 
 /* The first job of the highest priority. */
-static struct job *next_runnable(struct engine_client *client)
+static struct job *next_runnable(struct engine_client *client, bool may_lock)
 {
+        if (!kc_list_empty(&client->resuming))
+                return kc_list_first(&client->resuming, struct job, runnable_node);
+        if (!may_lock)
+                return NULL;
         for (unsigned i = COPY_PRIORITY_MAX + 1; i-- > 0;)
                 if (!kc_list_empty(&client->runnable[i]))
                         return kc_list_first(&client->runnable[i], struct job, runnable_node);
@@ -328,7 +333,8 @@ static struct job *next_runnable(struct engine_client *client)
 }
 
 /* Jobs that wait for their locks take no slot, or one region that is long in use would hold up all the
- * others; there are at most as many of them as slots. */
+ * others; there are at most as many of them as slots. Those that hold theirs already need a slot alone: the
+ * others may wait for them. */
 void client_start_jobs(struct engine_client *client)
 {
         unsigned max = client->engine->config.client_running_max;
@@ -337,7 +343,7 @@ void client_start_jobs(struct engine_client *client)
         if (client->starting) /* a job that begins may end or queue again at once: the loop below sees it */
                 return;
         client->starting = true;
-        while (client->n_runs < max && client->n_locking < max && (job = next_runnable(client))) {
+        while (client->n_runs < max && (job = next_runnable(client, client->n_locking < max))) {
                 kc_list_del(&job->runnable_node);
                 if (!job->cancel_wanted) /* else its end is on the way */
                         job_begin(job);

@@ -33,7 +33,8 @@ struct engine_client {
         struct kc_list wants;                           /* shares that wait for a slab */
         unsigned shares_open;                           /* shares whose lane has not given everything back */
         struct kc_list runnable[COPY_PRIORITY_MAX + 1]; /* jobs that wait for a slot, by priority */
-        struct kc_list jobs; /* all of them that are not gone, terminal and drained ones excepted */
+        struct kc_list resuming; /* … that hold their locks from the run before: they come first */
+        struct kc_list jobs;     /* all of them that are not gone, terminal and drained ones excepted */
         struct kc_list handles;
         struct kc_list openings; /* of handles, under way */
         unsigned n_jobs;         /* not terminal, submissions included */

@@ -11,19 +11,14 @@
 
 /* ---- who belongs together */
 
-static struct port *local_port(const struct leg *leg, unsigned end)
-{
-        return leg->endpoints[end].remote ? NULL : leg->endpoints[end].port;
-}
-
 static bool may_share(const struct leg *leg)
 {
-        return leg->run->facts.n_to == 1 && local_port(leg, 1) && !leg->endpoints[0].remote;
+        return leg->run->facts.n_to == 1 && leg->endpoints[1].at_port && !leg->endpoints[0].remote;
 }
 
 static struct crew *find(const struct leg *leg)
 {
-        kc_list_for_each (pos, &local_port(leg, 1)->crews) {
+        kc_list_for_each (pos, &leg->endpoints[1].at_port->crews) {
                 struct crew *crew = kc_list_entry(pos, struct crew, node);
 
                 if (crew->from == leg->endpoints[0].port && crew->share == leg->share &&
@@ -55,23 +50,68 @@ static struct crew *crew_new(const struct leg *leg, const struct window *window)
         return crew;
 }
 
-/* How many legs of this lane use each port, whatever their crew. */
-static void count_at_ports(const struct leg *leg, int more)
+/* A port may close before its legs end: the job that they are of waits for another device's answers. */
+static void join_ports(struct leg *leg)
 {
-        for (unsigned i = 0; i < 1 + leg->run->facts.n_to; i++)
-                if (local_port(leg, i))
-                        local_port(leg, i)->n_legs += (unsigned)more;
+        for (unsigned i = 0; i < 1 + leg->run->facts.n_to; i++) {
+                struct leg_endpoint *le = &leg->endpoints[i];
+
+                kc_list_init(&le->port_node);
+                le->at_port = le->remote ? NULL : le->port;
+                if (!le->at_port)
+                        continue;
+                le->at_port->n_legs++;
+                kc_list_push(&le->at_port->legs, &le->port_node);
+        }
+}
+
+static void leave_ports(struct leg *leg)
+{
+        for (unsigned i = 0; i < 1 + leg->run->facts.n_to; i++) {
+                struct leg_endpoint *le = &leg->endpoints[i];
+
+                if (!le->at_port)
+                        continue;
+                le->at_port->n_legs--;
+                le->at_port = NULL;
+                kc_list_del(&le->port_node);
+        }
+}
+
+static void leave_port(struct crew *crew, struct port *port)
+{
+        if (crew->from == port)
+                crew->from = NULL;
+        if (crew->to == port)
+                crew->to = NULL;
+        if (!crew->to)
+                kc_list_del(&crew->node);
+}
+
+void crew_port_closes(struct port *port)
+{
+        struct kc_list *node;
+
+        while ((node = kc_list_pop(&port->legs))) {
+                struct leg_endpoint *le = kc_list_entry(node, struct leg_endpoint, port_node);
+
+                le->at_port = NULL;
+                leave_port(le->leg->crew, port);
+        }
+        port->n_legs = 0;
 }
 
 int crew_join(struct leg *leg, const struct window *window)
 {
+        join_ports(leg);
         leg->crew = may_share(leg) ? find(leg) : NULL;
         if (!leg->crew)
                 leg->crew = crew_new(leg, window);
-        if (!leg->crew)
+        if (!leg->crew) {
+                leave_ports(leg);
                 return -ENOMEM;
+        }
         leg->crew->n_legs++;
-        count_at_ports(leg, 1);
         return 0;
 }
 
@@ -79,7 +119,7 @@ void crew_leave(struct leg *leg)
 {
         struct crew *crew = leg->crew;
 
-        count_at_ports(leg, -1);
+        leave_ports(leg);
         leg->crew = NULL;
         lane_wake(crew->lane); /* others may not have to wait for each other any more */
         if (--crew->n_legs > 0)
@@ -97,7 +137,7 @@ static bool has_company(const struct crew *crew)
 {
         unsigned n_legs = crew->n_legs * (crew->from == crew->to ? 2 : 1); /* counted at either end */
 
-        return crew->to->n_legs > n_legs || crew->to->gate.contended ||
+        return !crew->to || crew->to->n_legs > n_legs || crew->to->gate.contended ||
                (crew->from && (crew->from->n_legs > n_legs || crew->from->gate.contended));
 }
 

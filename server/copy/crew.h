@@ -24,7 +24,8 @@ struct crew {
         struct lane *lane;
         struct kc_list node; /* its port's list; on none: of one leg alone */
         const struct share *share;
-        struct port *from, *to; /* `from` NULL: nothing is read */
+        struct port *from,
+            *to; /* `from` NULL: nothing is read; `to` NULL: it shares nothing, or has closed */
         unsigned priority;
         unsigned n_legs;
         struct window window;
@@ -40,6 +41,8 @@ struct crew {
 /* 0 or -ENOMEM; `window` is what a new one starts with. */
 int crew_join(struct leg *leg, const struct window *window);
 void crew_leave(struct leg *leg);
+/* The port closes; legs that have nothing out to it may be there yet. */
+void crew_port_closes(struct port *port);
 /* Whether the one window is for all of them just now. */
 bool crew_together(const struct crew *crew);
 bool crew_has_room(const struct crew *crew);

@@ -48,6 +48,64 @@ void detached_reserve_ids(struct engine *engine)
                 free(reservation);
 }
 
+/* ---- records that are kept for long enough */
+
+#define PRUNE_NS (3600 * 1000 * KC_NS_PER_MS)
+
+static void on_prune_timer(struct kc_timer *timer)
+{
+        detached_prune(kc_container_of(timer, struct engine, prune_timer));
+}
+
+static void prune_later(struct engine *engine)
+{
+        if (!engine->closing)
+                kc_actor_timer_start(
+                    engine->control, &engine->prune_timer, kc_actor_now_ns(engine->control) + PRUNE_NS);
+}
+
+struct pruning {
+        struct store_req req;
+        struct engine *engine;
+};
+
+static void on_pruned(struct store_req *req)
+{
+        struct pruning *pruning = kc_container_of(req, struct pruning, req);
+        struct engine *engine = pruning->engine;
+
+        if (req->status < 0)
+                kc_log_warning(
+                    "copy", "old jobs are kept, trying again in an hour error=\"%s\"", req->error.message);
+        engine->prune = NULL;
+        free(pruning);
+        prune_later(engine);
+        engine_check_closed(engine);
+}
+
+void detached_prune(struct engine *engine)
+{
+        struct pruning *pruning;
+
+        kc_timer_init(&engine->prune_timer, on_prune_timer);
+        if (engine->prune || engine->closing)
+                return;
+        pruning = calloc(1, sizeof *pruning);
+        if (pruning) {
+                pruning->engine = engine;
+                pruning->req.op = STORE_PRUNE;
+                pruning->req.prune.age_max_ms = engine->config.records_age_ms;
+                pruning->req.prune.jobs_max = engine->config.records_max;
+                pruning->req.on_done = on_pruned;
+                if (store_submit(engine->config.store, &pruning->req) == 0) {
+                        engine->prune = &pruning->req;
+                        return;
+                }
+        }
+        free(pruning);
+        prune_later(engine);
+}
+
 /* ---- submissions */
 
 struct creation {
@@ -210,6 +268,8 @@ static void done(struct recovery *recovery, int status, const struct kc_error *e
         engine->recovery = NULL;
         store_req_done(&recovery->req);
         free(recovery);
+        if (status == 0)
+                detached_prune(engine);
         over.on_recovered(over.arg, status, error);
         engine_check_closed(engine);
 }

@@ -9,6 +9,8 @@
 void detached_find(struct job *job);
 /* It is valid: have it stored, then accept it. */
 void detached_create(struct job *job);
+/* Now and every hour: let the records go that are too old or too many. */
+void detached_prune(struct engine *engine);
 /* More ids, if few are left. */
 void detached_reserve_ids(struct engine *engine);
 

@@ -99,6 +99,11 @@ void device_block(struct device *device, struct device *by);
 /* Called when it has opened, before anybody has seen its info: a file that was created under another record.
  */
 void device_find_creator(struct device *device);
+/* What it is known as to its provider, whatever jobs lock it by: a file that was created has had another. */
+static inline const char *device_key(const struct device *device)
+{
+        return device->born_key[0] != '\0' ? device->born_key : device->info.identity.key;
+}
 /* Whether what a further connection found is the device that the first one found. */
 bool device_is_same(const struct device *device, const struct endpoint_info *info);
 /* It is busy: find the record that has block device `number` open for writing, and use that, or wait for it

@@ -51,9 +51,8 @@ int device_created(struct device *device, const char *key)
 bool device_is_same(const struct device *device, const struct endpoint_info *info)
 {
         const struct endpoint_info *own = &device->info;
-        const char *key = device->born_key[0] != '\0' ? device->born_key : own->identity.key;
 
-        return info->kind == own->kind && strcmp(info->identity.key, key) == 0 &&
+        return info->kind == own->kind && strcmp(info->identity.key, device_key(device)) == 0 &&
                info->identity.number == own->identity.number &&
                info->identity.base_bytes == own->identity.base_bytes &&
                (own->resizable || info->size_bytes == own->size_bytes) &&

@@ -32,6 +32,8 @@ void engine_config_defaults(struct engine_config *config)
             .client_queued_max_bytes = 32u << 20,
             .checkpoint_ns = 10 * NS_PER_S,
             .checkpoint_bytes = 16ull << 30,
+            .records_max = 10000,
+            .records_age_ms = 30ull * 24 * 3600 * 1000,
             .first_job_id = 1,
         };
 }
@@ -57,6 +59,7 @@ int engine_new(const struct engine_config *config, struct engine **ret_engine)
         kc_list_init(&engine->history);
         kc_list_init(&engine->running);
         kc_list_init(&engine->unlocked);
+        kc_list_init(&engine->overwriters);
         history_init(engine);
         engine->lanes = calloc(config->n_lanes, sizeof *engine->lanes);
         engine->locks = locks_new();
@@ -193,6 +196,42 @@ int engine_job_resume(struct engine *engine, uint64_t job_id)
         return ask(engine, job_id, SUSPEND_NOT);
 }
 
+static struct copy_spec *adjusted(const struct copy_spec *spec, const struct engine_adjustment *adjustment)
+{
+        struct copy_spec *copy = copy_spec_copy(spec);
+
+        if (copy && adjustment->set_rate)
+                copy->options.rate_bytes_per_s = adjustment->rate_bytes_per_s;
+        if (copy && adjustment->set_priority)
+                copy->options.priority = adjustment->priority;
+        return copy;
+}
+
+int engine_job_adjust(struct engine *engine, uint64_t job_id, const struct engine_adjustment *adjustment)
+{
+        struct job *job = find_job(engine, job_id);
+        struct copy_spec *spec;
+
+        if (!job)
+                return -ENOENT;
+        if (!copy_spec_detached(job->spec))
+                return -EINVAL;
+        spec = adjusted(lasting_spec(job), adjustment);
+        if (!spec)
+                return -ENOMEM;
+        lasting_ask(job, SUSPEND_ADJUST, spec);
+        return 0;
+}
+
+int engine_job_forget(struct engine *engine, uint64_t job_id)
+{
+        struct job *job = find_job(engine, job_id);
+
+        if (!job)
+                return -ENOENT;
+        return history_forget(job) ? 0 : -EBUSY;
+}
+
 /* Between two runs. */
 static const struct job_destination_result *what_lasts(const struct job *job)
 {
@@ -306,72 +345,6 @@ int engine_device_next(struct engine *engine, const char *after, const char **re
         return 0;
 }
 
-static struct named_endpoint *find_name(const struct engine *engine, const char *name)
-{
-        kc_list_for_each (pos, &engine->names) {
-                struct named_endpoint *named = kc_list_entry(pos, struct named_endpoint, node);
-
-                if (strcmp(named->name, name) == 0)
-                        return named;
-        }
-        return NULL;
-}
-
-const char *engine_resolve_name(const struct engine *engine, const char *name, struct kc_error *err)
-{
-        const struct named_endpoint *named;
-        char escaped[128];
-
-        if (name[0] == '/' || strcmp(name, "null:") == 0 || strstr(name, "://"))
-                return name;
-        named = find_name(engine, name);
-        if (named)
-                return named->device;
-        kc_error_set(err, -ENOENT, KC_CLASS_NOT_FOUND,
-            "%s: no endpoint of this name; give an absolute path, an NBD URI or null:",
-            kc_error_escape(escaped, sizeof escaped, name, strlen(name)));
-        return NULL;
-}
-
-int engine_name_endpoint(struct engine *engine, const char *name, const char *device)
-{
-        struct named_endpoint *named;
-        struct kc_list *at = engine->names.next;
-
-        if (find_name(engine, name))
-                return -EEXIST;
-        named = calloc(1, sizeof *named);
-        if (!named)
-                return -ENOMEM;
-        named->name = strdup(name);
-        named->device = strdup(device);
-        if (!named->name || !named->device) {
-                free(named->name);
-                free(named->device);
-                free(named);
-                return -ENOMEM;
-        }
-        while (at != &engine->names && strcmp(kc_list_entry(at, struct named_endpoint, node)->name, name) < 0)
-                at = at->next;
-        kc_list_insert(&named->node, at->prev, at);
-        return 0;
-}
-
-int engine_endpoint_next(
-    struct engine *engine, const char *after, const char **ret_name, const char **ret_device)
-{
-        kc_list_for_each (pos, &engine->names) {
-                const struct named_endpoint *named = kc_list_entry(pos, struct named_endpoint, node);
-
-                if (after && strcmp(named->name, after) <= 0)
-                        continue;
-                *ret_name = named->name;
-                *ret_device = named->device;
-                return 0;
-        }
-        return -ENOENT;
-}
-
 /* ---- closing: clients, then devices, then lanes, then the word */
 
 static void on_lane_closed(void *arg)
@@ -391,8 +364,9 @@ void engine_check_closed(struct engine *engine)
         if (!engine->closing || engine->closed || engine->lanes_closing > 0)
                 return;
         if (!kc_list_empty(&engine->clients) || engine->n_resolving > 0 || engine->recovery ||
-            engine->reserving)
+            engine->reserving || engine->prune)
                 return;
+        kc_actor_timer_stop(engine->control, &engine->prune_timer);
         kc_list_for_each_safe (pos, &engine->devices)
                 device_close_idle(kc_list_entry(pos, struct device, node));
         if (!kc_list_empty(&engine->devices) || engine->lanes_closing > 0)

@@ -40,6 +40,8 @@ struct engine_config {
         uint32_t detached_pages;        /* their reservation, out of `pages`; 0: as for a client */
         uint64_t checkpoint_ns;    /* how often they are flushed and their progress stored; default 10 s */
         uint64_t checkpoint_bytes; /* … or after so much; default 16 GiB */
+        unsigned records_max;      /* detached jobs that have ended and are kept; default 10,000 */
+        uint64_t records_age_ms;   /* … and for how long; default 30 days */
         uint64_t first_job_id;     /* ids never repeat: the wiring sees to it across restarts; default 1 */
 };
 
@@ -79,6 +81,7 @@ struct job_destination_result {
         struct job_ledger ledger;
         struct job_error error; /* code 0: complete */
         bool durable;
+        uint64_t sure_copied_bytes, sure_zeroed_bytes; /* … flushed by a checkpoint */
         uint64_t flushed_ns; /* when its flush was answered; 0: durable by FUA, or not */
         bool done;           /* it has ended */
         bool detached;       /* it fell behind and reads for itself */
@@ -154,6 +157,7 @@ struct engine_planned { /* one of a job's devices, as the validation found it */
         uint64_t size_bytes;       /* 0: absent, or null: */
         uint64_t size_after_bytes; /* the job would create, grow or cut a file to it; else size_bytes */
         bool created, mounted_rw;
+        char identity[KC_IDENTITY_MAX_BYTES + 1];
 };
 
 struct engine_plan { /* what would become of a job that is only validated */
@@ -184,6 +188,18 @@ int engine_job_cancel(struct engine *engine, uint64_t job_id);
  * connection. In vain once it ends. */
 int engine_job_pause(struct engine *engine, uint64_t job_id);
 int engine_job_resume(struct engine *engine, uint64_t job_id);
+
+struct engine_adjustment {
+        bool set_rate, set_priority;
+        uint64_t rate_bytes_per_s;
+        unsigned priority; /* 0 … COPY_PRIORITY_MAX */
+};
+
+/* Have it go on otherwise. As engine_job_pause, or -ENOMEM. */
+int engine_job_adjust(struct engine *engine, uint64_t job_id, const struct engine_adjustment *adjustment);
+/* Remember no more that it has ended: 0; -ENOENT; -EBUSY: it has not, or may still have writes out. What the
+ * store has of it is not touched. */
+int engine_job_forget(struct engine *engine, uint64_t job_id);
 
 /* With a store: claim the jobs that an earlier daemon has left, and let them go on. on_recovered once, never
  * inside; before it no job may be submitted. 0 or -ENOMEM. */

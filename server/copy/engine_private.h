@@ -15,22 +15,27 @@ struct named_endpoint {
         char *name, *device;
 };
 
+struct store_req;
+
 struct engine {
         struct engine_config config;
         struct kc_actor *control;
         unsigned n_lanes;
         struct lane **lanes;
         struct kc_list clients, owners, devices, observers, names;
-        struct kc_list jobs;     /* accepted, by id, terminal ones of the last hour included */
-        struct kc_list history;  /* terminal ones, oldest first */
-        struct kc_list running;  /* with a run */
-        struct kc_list unlocked; /* struct lasting: with something done, and without locks */
+        struct kc_list jobs;        /* accepted, by id, terminal ones of the last hour included */
+        struct kc_list history;     /* terminal ones, oldest first */
+        struct kc_list running;     /* with a run */
+        struct kc_list unlocked;    /* struct lasting: with something done, and without locks */
+        struct kc_list overwriters; /* jobs about to begin, when it is stored that those are undone */
         struct kc_idmap by_id;
         struct locks *locks;
         struct engine_client *detached; /* whose pages and slots detached jobs have; NULL: no store */
         struct recovery *recovery;
         uint64_t ids_end; /* with a store: so far ids are reserved */
         bool reserving;
+        struct store_req *prune; /* NULL: none is out */
+        struct kc_timer prune_timer;
         uint64_t next_job_id, next_handle;
         uint32_t pages_granted;
         unsigned n_clients, n_running, n_waiting, n_history, n_resolving;

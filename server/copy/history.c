@@ -106,6 +106,30 @@ void history_shorten(struct job *job)
         count(job);
 }
 
+/* It is looked at again when it has drained, or been told. */
+static bool is_needed(const struct job *job)
+{
+        return job->client || job->msg_posted || (job->lasting && job->lasting->msg_posted);
+}
+
+static void let_go(struct job *job)
+{
+        struct engine *engine = job->engine;
+
+        engine->n_history--;
+        engine->history_bytes -= job->history_bytes;
+        kc_idmap_del(&engine->by_id, &job->by_id);
+        job_free(job);
+}
+
+bool history_forget(struct job *job)
+{
+        if (kc_sm_state(&job->sm) < JOB_COMPLETED || is_needed(job))
+                return false;
+        let_go(job);
+        return true;
+}
+
 void history_prune(struct engine *engine)
 {
         const struct engine_config *config = &engine->config;
@@ -120,12 +144,8 @@ void history_prune(struct engine *engine)
                         next_ns = job->terminal_ns + config->history_ns;
                         break;
                 }
-                if (job->client || job->msg_posted) /* looked at again when it has drained, or been told */
-                        continue;
-                engine->n_history--;
-                engine->history_bytes -= job->history_bytes;
-                kc_idmap_del(&engine->by_id, &job->by_id);
-                job_free(job);
+                if (!is_needed(job))
+                        let_go(job);
         }
         if (next_ns > 0 && !engine->closing && !engine->history_timer.armed)
                 kc_actor_timer_start(engine->control, &engine->history_timer, next_ns);

@@ -14,6 +14,8 @@ void history_add(struct job *job);
 void history_shorten(struct job *job);
 /* Its result, NULL while there is none; borrowed until the next call. */
 const struct job_result *history_result(const struct job *job);
+/* Let it go now. False: it has not ended, or has writes out. */
+bool history_forget(struct job *job);
 /* Let jobs go that are old or too many. */
 void history_prune(struct engine *engine);
 

@@ -84,7 +84,10 @@ const char *job_reason(const struct job *job, char *buf, size_t buf_bytes)
                         snprintf(buf, buf_bytes, "closing its devices");
                 else if (job_end_owed(job))
                         snprintf(buf, buf_bytes, "over, but there is no memory to report it");
-                else if (job->locks && !job->run_done)
+                else if (!kc_list_empty(&job->overwriter_node))
+                        snprintf(
+                            buf, buf_bytes, "until it is stored that it overwrites what others have done");
+                else if (job_waits_for_locks(job))
                         job_describe_blocker(job, buf, buf_bytes);
                 else if (!kc_list_empty(&job->runnable_node))
                         describe_queue(job, buf, buf_bytes);
@@ -252,8 +255,11 @@ void job_locked(struct job *job)
 
 void job_queue(struct job *job)
 {
-        kc_list_push(&job->client->runnable[job->spec->options.priority], &job->runnable_node);
-        client_start_jobs(job->client);
+        struct engine_client *client = job->client;
+
+        kc_list_push(job->locks ? &client->resuming : &client->runnable[job->spec->options.priority],
+            &job->runnable_node);
+        client_start_jobs(client);
 }
 
 void job_keep_record(struct job *job)
@@ -392,6 +398,7 @@ struct job *job_new(struct engine_client *client, struct owner *owner, struct co
         kc_list_init(&job->runnable_node);
         kc_list_init(&job->running_node);
         kc_list_init(&job->history_node);
+        kc_list_init(&job->overwriter_node);
         job->engine = client->engine;
         job->client = client;
         job->owner = owner_ref(owner);

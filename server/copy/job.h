@@ -22,10 +22,11 @@ struct resolve; /* the waits of a submission */
 struct job_locks;
 
 struct job {
-        struct kc_list node;          /* the engine's jobs, by id; not before it is accepted */
-        struct kc_list client_node;   /* the client's, until it is terminal and drained */
-        struct kc_list runnable_node; /* the client's queue, while it waits for a slot */
-        struct kc_list running_node;  /* the engine's, while it has a run */
+        struct kc_list node;            /* the engine's jobs, by id; not before it is accepted */
+        struct kc_list client_node;     /* the client's, until it is terminal and drained */
+        struct kc_list runnable_node;   /* the client's queue, while it waits for a slot */
+        struct kc_list running_node;    /* the engine's, while it has a run */
+        struct kc_list overwriter_node; /* the engine's, while it waits for others' marks (lasting.h) */
         struct kc_list history_node;
         struct kc_idmap_node by_id; /* the engine's */
         struct engine *engine;
@@ -148,6 +149,7 @@ void job_check_run_gone(struct job *job);
 /* job_locks.c */
 /* Take its locks, now or when they are granted, and start. */
 void job_lock(struct job *job);
+bool job_waits_for_locks(const struct job *job);
 /* Also those that it only waits for; harmless without any. */
 void job_release_locks(struct job *job);
 /* Its run is over, but not drained: only what may still be written stays locked. */

@@ -64,7 +64,8 @@ static void complete(struct job *job)
         struct engine_client *client = job->client;
 
         job->terminal_ns = kc_actor_now_ns(engine->control);
-        job->result->elapsed_ns = job->terminal_ns - job->accepted_ns;
+        if (!job->lasting || !job->lasting->end_told) /* else as it is stored */
+                job->result->elapsed_ns = job->terminal_ns - job->accepted_ns;
         if (kc_sm_state(&job->sm) == JOB_WAITING || kc_sm_state(&job->sm) == JOB_PAUSED)
                 engine->n_waiting--;
         else
@@ -73,7 +74,9 @@ static void complete(struct job *job)
         history_add(job);
         emit_completion(job);
         client->n_jobs--;
-        if (!job->run) {
+        if (job->on_let_go) {
+                /* an end that had to be stored first: the rest of its devices closes meanwhile */
+        } else if (!job->run) {
                 leave_client(job);
         } else {
                 job_keep_adrift_locked(job); /* not before the terminal event, either */
@@ -169,8 +172,10 @@ void job_end_unrun(struct job *job, enum job_state state, const struct kc_error 
         unsigned n = job->spec->n_to;
         struct job_result *result = calloc(1, sizeof *result + n * sizeof *result->destinations);
 
-        job_release_locks(job);
+        if (!job->lasting || !job->lasting->resumed || job_waits_for_locks(job))
+                job_release_locks(job); /* else not before its end is told: it has written there */
         kc_list_del(&job->runnable_node);
+        kc_list_del(&job->overwriter_node);
         if (job->lasting)
                 lasting_stop(job);
         if (!result) {
@@ -189,8 +194,10 @@ void job_end_unrun(struct job *job, enum job_state state, const struct kc_error 
 
                 out->ledger.untouched = job->length_bytes;
                 out->done = true;
-                if (job->lasting && lasting_fill(job, i, out)) /* it had ended before */
+                if (job->lasting && lasting_fill(job, i, out)) { /* it had ended before */
+                        result->write_err |= (uint64_t)(out->error.error.code < 0) << i;
                         continue;
+                }
                 result->write_err |= 1ull << i;
                 if (failed_end == 1 + i || failed_end == UINT32_MAX)
                         out->error.error = *error;
@@ -225,7 +232,8 @@ void job_check_run_gone(struct job *job)
         if (job->lasting && (job->lasting->marking || lasting_suspending(job)))
                 return;
         again = run->stale && !job->restarted && !job->cancel_wanted &&
-                kc_sm_state(&job->sm) < JOB_COMPLETED && !destination_told(job);
+                kc_sm_state(&job->sm) < JOB_COMPLETED && !destination_told(job) &&
+                !(job->lasting && job->lasting->end_told);
         client_leg_gone(job->client, run->lane->index);
         for (unsigned lane = 0; lane < job->engine->n_lanes; lane++)
                 if (job->helpers >> lane & 1)
@@ -278,12 +286,16 @@ static bool doubt_unflushed_writes(const struct job *job, unsigned d, struct job
 {
         const struct device *device = job->ends[1 + d].device;
 
-        if (!device || device->flush_status == 0 || out->ledger.copied + out->ledger.zeroed == 0)
+        uint64_t sure_bytes = out->sure_copied_bytes + out->sure_zeroed_bytes;
+
+        if (!device || device->flush_status == 0 || out->ledger.copied + out->ledger.zeroed == sure_bytes)
                 return false;
         if (out->durable && out->flushed_ns <= device->flush_sent_ns)
                 return false;
-        out->ledger.indeterminate += out->ledger.copied + out->ledger.zeroed;
-        out->ledger.copied = out->ledger.zeroed = 0;
+        out->ledger.indeterminate += out->ledger.copied - out->sure_copied_bytes;
+        out->ledger.indeterminate += out->ledger.zeroed - out->sure_zeroed_bytes;
+        out->ledger.copied = out->sure_copied_bytes;
+        out->ledger.zeroed = out->sure_zeroed_bytes;
         out->durable = false;
         kc_error_set(&out->error.error, device->flush_status, device->flush_class,
             "%s: a flush failed, so what was written since the last one is in doubt", device->name);
@@ -295,6 +307,8 @@ static void doubt_result(struct job *job)
         struct job_result *result = job->result;
 
         for (unsigned i = 0; i < job->spec->n_to; i++) {
+                if (job->run->view[i].done && result->destinations[i].error.error.code < 0)
+                        continue; /* what was said stands, and it says enough */
                 if (!doubt_unflushed_writes(job, i, &result->destinations[i]))
                         continue;
                 result->durable = false;
@@ -302,6 +316,14 @@ static void doubt_result(struct job *job)
                 if (result->state == JOB_COMPLETED)
                         result->state = JOB_FAILED;
         }
+}
+
+/* What was said of a destination's end stands. */
+static void repeat_told(struct job *job)
+{
+        for (unsigned i = 0; job->lasting && i < job->spec->n_to; i++)
+                if (lasting_told(job, 1 + i))
+                        lasting_fill(job, i, &job->result->destinations[i]);
 }
 
 void job_on_run_done(struct kc_actor *actor, struct kc_msg *msg)
@@ -312,13 +334,20 @@ void job_on_run_done(struct kc_actor *actor, struct kc_msg *msg)
         job->run_done = true;
         job->result = run->result;
         run->result = NULL;
+        repeat_told(job);
         doubt_result(job);
         retire_devices(job, !run->drained);
         job->run_drained = run->drained;
-        if (!lasting_goes_on(job) && !run->drained)
-                job_let_go(job, on_let_go);
-        else
+        if (lasting_goes_on(job)) {
                 job_check_run_gone(job);
+                return;
+        }
+        for (unsigned i = 0; job->lasting && i < job->spec->n_to; i++)
+                lasting_doubt(job, i, &job->result->destinations[i]);
+        if (run->drained)
+                job_check_run_gone(job);
+        else
+                job_let_go(job, on_let_go);
 }
 
 void job_on_run_drained(struct kc_actor *actor, struct kc_msg *msg)
@@ -366,6 +395,8 @@ static void emit_destinations_done(struct job *job, struct run_snapshot *snapsho
                         result->done = false;
                 if (!result->done || job->run->view[i].done)
                         continue;
+                if (job->lasting)
+                        lasting_doubt(job, i, result);
                 if (job->lasting)
                         lasting_destination_done(job, i, result);
                 else

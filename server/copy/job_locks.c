@@ -30,6 +30,11 @@ static void release(struct job *job)
         }
 }
 
+bool job_waits_for_locks(const struct job *job)
+{
+        return job->locks && job->locks->waiting;
+}
+
 void job_release_locks(struct job *job)
 {
         if (job->locks)

@@ -23,17 +23,20 @@ static const struct copy_region *region_of(const struct job *job, unsigned end)
         return end == 0 ? &job->spec->from : &job->spec->to[end - 1];
 }
 
-static struct engine_planned planned(const struct endpoint_info *info, const struct job_region *region)
+static struct engine_planned planned(const struct device *device, const struct job_region *region)
 {
+        const struct endpoint_info *info = &device->info;
         uint64_t size_bytes = info->kind == IO_KIND_NULL ? 0 : info->size_bytes;
-
-        return (struct engine_planned){
+        struct engine_planned planned = {
             .kind = info->kind,
             .size_bytes = size_bytes,
             .size_after_bytes = region->resize ? region->resize_bytes : size_bytes,
             .created = info->absent,
             .mounted_rw = info->mounted_rw,
         };
+
+        snprintf(planned.identity, sizeof planned.identity, "%s", device_key(device));
+        return planned;
 }
 
 static void answer_validated(struct job *job)
@@ -65,11 +68,18 @@ static void validated(struct job *job, const struct job_plan *plan)
         answer->has_from = job->ends[0].device != NULL;
         answer->n_to = job->spec->n_to;
         if (answer->has_from)
-                answer->from = planned(&job->ends[0].device->info, &plan->from);
+                answer->from = planned(job->ends[0].device, &plan->from);
         for (unsigned i = 0; i < answer->n_to; i++)
-                answer->to[i] = planned(&job->ends[1 + i].device->info, &plan->to[i]);
+                answer->to[i] = planned(job->ends[1 + i].device, &plan->to[i]);
         job->answer.validated = answer;
         job_let_go(job, answer_validated);
+}
+
+static void validate_further(struct job *job, const struct job_plan *plan)
+{
+        job->length_bytes = plan->length_bytes;
+        if (!job->lasting || lasting_check(job)) /* else it is refused */
+                validated(job, plan);
 }
 
 static void validate(struct job *job)
@@ -112,7 +122,7 @@ static void validate(struct job *job)
         if (!validate_plan(job->spec, from, to, job->client->bank.n_pages, &plan, &refusal))
                 job_refuse(job, &refusal);
         else if (job->spec->options.validate_only)
-                validated(job, &plan);
+                validate_further(job, &plan);
         else
                 job_accept(job, &plan);
 }

@@ -205,16 +205,20 @@ static struct run *new_run(struct job *job)
 
 void job_start(struct job *job)
 {
-        struct run *run = new_run(job);
+        struct run *run;
         unsigned lane;
 
+        if (lasting_overwrites(job)) {
+                job_emit_state(job);
+                return;
+        }
+        run = new_run(job);
         if (!run) {
                 job->no_memory = true;
                 job_cancel(job);
                 return;
         }
         job->run = run;
-        lasting_overwritten(job);
         lane = pick_lane(job);
         want_another_lane(job, lane);
         fill_run(job, run, lane);

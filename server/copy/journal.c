@@ -77,6 +77,11 @@ void journal_free(struct journal *journal)
         free(journal);
 }
 
+bool journal_marking(const struct journal *journal)
+{
+        return !journal->closed && (journal->mark_wanted || (journal->out && journal->mark_out));
+}
+
 bool journal_busy(const struct journal *journal)
 {
         if (journal->closed)
@@ -114,6 +119,7 @@ static void tell(struct journal *journal)
 
                 event.seq = journal->next_seq++;
                 event.client = journal->job->client;
+                event.spec = journal->job->spec;        /* another one by now, perhaps */
                 if (event.type == JOB_EVENT_COMPLETION) /* the job tells it, with all that belongs to it */
                         journal->job->lasting->end_seq = event.seq;
                 else
@@ -167,6 +173,7 @@ static void push(struct journal *journal)
                 if (n == BATCH_MAX)
                         break;
                 *event = entry->event;
+                event->spec = journal->job->spec;
                 n++;
                 if (event->type == JOB_EVENT_DESTINATION_DONE) {
                         event->destination = &entry->destination;

@@ -27,6 +27,8 @@ int journal_tell(struct journal *journal, const struct job_event *event);
 void journal_mark(struct journal *journal);
 /* Store another spec, the job's new one. */
 void journal_spec(struct journal *journal);
+/* Whether a mark is on the way. */
+bool journal_marking(const struct journal *journal);
 /* Whether anything is on the way. */
 bool journal_busy(const struct journal *journal);
 /* Nothing is on the way, or what is cannot be stored now: the job need not wait for it. */

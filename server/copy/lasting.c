@@ -55,6 +55,8 @@ void job_tell(struct job *job, const struct job_event *event)
 
         if (!lasting || !lasting->journal || event->type == JOB_EVENT_PROGRESS)
                 engine_emit(job->engine, event);
+        else if (lasting->end_told) /* the last word is on its way */
+                return;
         else if (journal_tell(lasting->journal, event) < 0)
                 kc_log_warning(
                     "copy", "out of memory: an event is not told job=%llu", (unsigned long long)job->id);
@@ -72,12 +74,22 @@ static void mark_changed(struct job *job)
                 lasting_on_stored(job, true);
 }
 
+/* Its end is about to be stored, or is. */
+static bool has_ended(const struct job *job)
+{
+        return job->result && !job->lasting->goes_on;
+}
+
 void job_on_checkpoint(struct kc_actor *actor, struct kc_msg *msg)
 {
         struct checkpoint *checkpoint = kc_container_of(msg, struct checkpoint, msg);
         struct job *job = checkpoint->run->job;
         struct lasting *lasting = job->lasting;
 
+        if (has_ended(job)) { /* what it says comes too late */
+                checkpoint_return(checkpoint);
+                return;
+        }
         for (unsigned d = 0; d < job->spec->n_to; d++) {
                 struct store_mark_end *end = &lasting->mark->ends[1 + d];
 
@@ -87,7 +99,6 @@ void job_on_checkpoint(struct kc_actor *actor, struct kc_msg *msg)
                         continue; /* then it goes on from an older one */
                 end->error = checkpoint->dests[d].error;
                 end->error_bytes = checkpoint->dests[d].error_bytes;
-                end->doubt_bytes = 0;
         }
         lasting->marking = true;
         mark_changed(job);
@@ -159,7 +170,7 @@ bool lasting_fill(const struct job *job, unsigned d, struct job_destination_resu
         struct job_ledger *ledger = &ret_result->ledger;
         uint64_t doubt_bytes;
 
-        if (!end || !job->lasting->resumed)
+        if (!end || (!job->lasting->resumed && !end->told))
                 return false;
         *ledger = (struct job_ledger){
             .copied = ledger_sum(&end->ledger, LEDGER_COPIED),
@@ -180,33 +191,6 @@ bool lasting_fill(const struct job *job, unsigned d, struct job_destination_resu
         return false;
 }
 
-/* Whichever part of it: their regions are not known after a restart. */
-void lasting_overwritten(const struct job *writer)
-{
-        kc_list_for_each (pos, &writer->engine->unlocked) {
-                struct lasting *lasting = kc_list_entry(pos, struct lasting, unlocked_node);
-                struct store_mark *mark = lasting->mark;
-                bool changed = false;
-
-                for (unsigned i = 0; mark && i < writer->spec->n_to; i++) {
-                        const char *key = writer->ends[1 + i].device->info.identity.key;
-
-                        for (unsigned d = 0; key[0] != '\0' && d < mark->n_to; d++) {
-                                struct store_mark_end *end = &mark->ends[1 + d];
-
-                                if (end->told || strcmp(end->identity, key) != 0)
-                                        continue;
-                                ledger_done(&end->ledger);
-                                ledger_init(&end->ledger, mark->length_bytes);
-                                end->doubt_bytes = UINT64_MAX;
-                                changed = true;
-                        }
-                }
-                if (changed && lasting->journal)
-                        journal_mark(lasting->journal);
-        }
-}
-
 void lasting_stop(struct job *job)
 {
         kc_list_del(&job->lasting->unlocked_node);
@@ -220,7 +204,7 @@ void lasting_created(struct job *job, unsigned d, const char *key)
         struct store_mark_end *end = &job->lasting->mark->ends[1 + d];
 
         snprintf(end->identity, sizeof end->identity, "%s", key);
-        if (job->lasting->journal)
+        if (job->lasting->journal && !has_ended(job))
                 journal_mark(job->lasting->journal);
 }
 
@@ -242,18 +226,35 @@ static void leave_if_halted(struct job *job)
                 job_leave(job);
 }
 
+/* More than ever before: what is lost over and over at the same place is given up in the end. */
+static void note_progress(struct job *job)
+{
+        struct lasting *lasting = job->lasting;
+        uint64_t done_bytes = 0;
+
+        for (unsigned d = 0; d < job->spec->n_to; d++)
+                done_bytes +=
+                    job->length_bytes - ledger_sum(&lasting->mark->ends[1 + d].ledger, LEDGER_UNTOUCHED);
+        if (done_bytes <= lasting->best_bytes)
+                return;
+        lasting->best_bytes = done_bytes;
+        lasting->lost_since_ns = 0;
+}
+
 void lasting_on_stored(struct job *job, bool marked)
 {
         struct lasting *lasting = job->lasting;
+        struct engine *engine = job->engine;
 
-        if (marked)
-                lasting->lost_since_ns = 0;
-        if (marked)
+        if (marked) {
+                note_progress(job);
                 release_run(job);
+        }
         if (lasting->end_told && !journal_busy(lasting->journal))
                 job_end_stored(job);
         else
                 leave_if_halted(job);
+        lasting_overwriters_go_on(engine);
 }
 
 /* Else the run waits: it does not copy on and on without a checkpoint. */
@@ -269,6 +270,7 @@ void lasting_on_taken_over(struct job *job, const struct kc_error *error)
         kc_log_error(
             "copy", "a job is somebody else's by now: left to him job=%llu", (unsigned long long)job->id);
         lasting_ask(job, SUSPEND_SHUTDOWN, NULL);
+        lasting_overwriters_go_on(job->engine);
 }
 
 bool lasting_holds_end(struct job *job)
@@ -287,6 +289,8 @@ bool lasting_holds_end(struct job *job)
 
         if (!lasting || !lasting->journal || (lasting->end_told && !journal_busy(lasting->journal)))
                 return false;
+        if (!lasting->end_told)
+                job->result->elapsed_ns = now(job) - job->accepted_ns;
         if (!lasting->end_told && journal_tell(lasting->journal, &event) == 0)
                 lasting->end_told = true;
         else if (!lasting->end_told) /* no memory: soon again */

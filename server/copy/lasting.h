@@ -7,8 +7,9 @@
  * Each run begins with what those before it have flushed. Between two runs the job keeps its locks, so that
  * nobody else writes where it has written; a paused one has none, and begins anew if somebody has.
  *
- * lasting.c: what it has done, and what is stored of it; lasting_check.c: that its devices are the same;
- * lasting_suspend.c: why it does not run, and when it does again. Owned by its job. Thread: control. */
+ * lasting.c: what it has done, and what is stored of it; lasting_overwrites.c: by whom it is undone;
+ * lasting_check.c: that its devices are the same; lasting_suspend.c: why it does not run, and when it does
+ * again. Owned by its job. Thread: control. */
 #ifndef COPY_LASTING_H
 #define COPY_LASTING_H
 
@@ -41,6 +42,7 @@ struct lasting {
         /* LOST */
         struct kc_error lost;   /* what, and why */
         uint64_t lost_since_ns; /* without progress since; 0: nothing is lost */
+        uint64_t best_bytes;    /* the furthest it has been, of all destinations together */
         uint64_t retry_ns;      /* when it is tried again */
         unsigned n_tries;
         struct kc_timer timer;
@@ -59,6 +61,8 @@ void lasting_free(struct lasting *lasting); /* takes NULL */
 /* Tell an event; of a detached job, once it is stored. */
 void job_tell(struct job *job, const struct job_event *event);
 
+/* What it is to do, as of the last adjustment that was asked for. */
+const struct copy_spec *lasting_spec(const struct job *job);
 /* Ask that the job be suspended for this reason, or with SUSPEND_NOT that it go on. `spec` is the job's from
  * then on (SUSPEND_ADJUST, else NULL). Nothing happens inside the call. */
 void lasting_ask(struct job *job, enum suspension what, struct copy_spec *spec);
@@ -73,6 +77,8 @@ void lasting_destination_done(struct job *job, unsigned d, const struct job_dest
 bool lasting_goes_on(struct job *job);
 /* … and by now nothing is left of the run: what comes instead of the end. */
 void lasting_go_on(struct job *job);
+/* Destination `d` has ended with this run: what those before it have left in doubt is in doubt. */
+void lasting_doubt(const struct job *job, unsigned d, struct job_destination_result *result);
 /* Whether this end is a destination that has ended: nothing more is done to it. */
 bool lasting_told(const struct job *job, unsigned end);
 /* Whether it is told to its run that it is to stop, and the run has not answered. */
@@ -96,8 +102,9 @@ bool lasting_holds_end(struct job *job);
 bool lasting_reason(const struct job *job, char *buf, size_t buf_bytes);
 
 /* The job has its locks and is about to write: what others without locks have done there is done no longer.
- */
-void lasting_overwritten(const struct job *writer);
+ * True: it has to wait until that is stored; job_start follows. */
+bool lasting_overwrites(struct job *writer);
+void lasting_overwriters_go_on(struct engine *engine);
 
 /* It is to be tried again, or its end is. */
 void lasting_on_timer(struct kc_timer *timer);

@@ -35,9 +35,9 @@ static bool check_expected(struct job *job, unsigned i)
                 return refuse_changed(job, i, "%s: has %llu bytes, and was expected to have %llu",
                     device->name, (unsigned long long)device->info.size_bytes,
                     (unsigned long long)expected->size_bytes);
-        if (expected->identity && strcmp(expected->identity, device->info.identity.key) != 0)
+        if (expected->identity && strcmp(expected->identity, device_key(device)) != 0)
                 return refuse_changed(job, i, "%s: is %s, and was expected to be %s", device->name,
-                    device->info.identity.key, expected->identity);
+                    device_key(device), expected->identity);
         return true;
 }
 
@@ -48,16 +48,16 @@ static bool check_same(struct job *job, unsigned i)
         const struct device *device = job->ends[i].device;
 
         if (end->identity[0] == '\0') {
-                if (!device->info.absent)
-                        snprintf(end->identity, sizeof end->identity, "%s", device->info.identity.key);
+                if (!device->info.absent || device->born_key[0] != '\0')
+                        snprintf(end->identity, sizeof end->identity, "%s", device_key(device));
                 end->size_bytes = device->info.size_bytes;
                 return true;
         }
-        if (strcmp(end->identity, device->info.identity.key) != 0)
+        if (strcmp(end->identity, device_key(device)) != 0)
                 return refuse_changed(job, i,
                     "%s: is another device now (%s, it was %s); resume the job when it is the right one, or "
                     "cancel it",
-                    device->name, device->info.identity.key, end->identity);
+                    device->name, device_key(device), end->identity);
         if (end->size_bytes != device->info.size_bytes && !(i > 0 && device->info.resizable))
                 return refuse_changed(job, i,
                     "%s: has %llu bytes now, it had %llu; resume the job when it has them again, or cancel "

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/num.h"
+#include "copy/history.h"
 #include "copy/job.h"
 
 #define RETRY_FIRST_NS (500 * KC_NS_PER_MS)
@@ -32,20 +33,20 @@ static bool is_bystander(const struct kc_error *error)
         return error->class == KC_CLASS_STOPPED || error->class == KC_CLASS_CANCELLED;
 }
 
-/* Whether something is lost that may come back, and nothing has failed that ends the job; what it is goes to
- * lasting->lost. */
-static bool has_lost(struct job *job)
+/* What is lost and may come back; NULL: nothing is. *ret_failed: something has failed that ends the job. */
+static const struct kc_error *find_lost(const struct job *job, bool *ret_failed)
 {
         const struct run *run = job->run;
         const struct job_result *result = job->result;
+        enum copy_policy policy = job->spec->options.policy;
         const struct kc_error *lost = NULL;
-        bool failed = false;
 
+        *ret_failed = false;
         if (result->read_err) {
                 if (run->source_gone && may_come_back(&result->source_error.error))
                         lost = &result->source_error.error;
-                else
-                        failed = true;
+                else if (policy != COPY_POLICY_IGNORE)
+                        *ret_failed = true;
         }
         for (unsigned d = 0; d < result->n_destinations; d++) {
                 const struct kc_error *error = &result->destinations[d].error.error;
@@ -54,13 +55,10 @@ static bool has_lost(struct job *job)
                         continue;
                 if (run->dests_gone >> d & 1 && may_come_back(error))
                         lost = lost ? lost : error;
-                else
-                        failed = true;
+                else if (policy == COPY_POLICY_STOP)
+                        *ret_failed = true;
         }
-        if (!lost || (failed && job->spec->options.policy == COPY_POLICY_STOP))
-                return false;
-        job->lasting->lost = *lost;
-        return true;
+        return lost;
 }
 
 /* Begins, or goes on with, a time without progress. */
@@ -81,12 +79,14 @@ static void tell_ended(struct job *job)
         const struct run *run = job->run;
 
         for (unsigned d = 0; d < job->spec->n_to; d++) {
-                const struct job_destination_result *result = &job->result->destinations[d];
+                struct job_destination_result *result = &job->result->destinations[d];
                 const struct kc_error *error = &result->error.error;
                 bool lost = is_bystander(error) || (run->dests_gone >> d & 1 && may_come_back(error));
 
-                if (!job->lasting->mark->ends[1 + d].told && (error->code == 0 || !lost))
-                        lasting_destination_done(job, d, result);
+                if (job->lasting->mark->ends[1 + d].told || (error->code < 0 && lost))
+                        continue;
+                lasting_doubt(job, d, result);
+                lasting_destination_done(job, d, result);
         }
 }
 
@@ -95,7 +95,8 @@ bool lasting_may_try(const struct job *job, const struct kc_error *error)
         return job->spec->lasting->retry_for_ns > 0 && may_come_back(error);
 }
 
-/* What was written, and not flushed before the end of the run. */
+/* What was written, and not flushed before the end of the run: where is not remembered, so that what two runs
+ * have written may count twice. */
 static void note_doubt(struct job *job)
 {
         for (unsigned d = 0; d < job->spec->n_to; d++) {
@@ -106,27 +107,66 @@ static void note_doubt(struct job *job)
                                       ledger_sum(&end->ledger, LEDGER_ZEROED) +
                                       ledger_sum(&end->ledger, LEDGER_INDETERMINATE);
 
-                if (!end->told && touched_bytes > sure_bytes + end->doubt_bytes)
-                        end->doubt_bytes = touched_bytes - sure_bytes;
+                if (!end->told && touched_bytes > sure_bytes && end->doubt_bytes < job->length_bytes)
+                        end->doubt_bytes += touched_bytes - sure_bytes;
         }
+}
+
+/* What could not be read is left out by later runs, too: their end has to tell of it. */
+static void keep_source_error(struct job *job)
+{
+        struct store_mark_end *source = &job->lasting->mark->ends[0];
+
+        if (job->result->read_err && source->error.error.code == 0 &&
+            !(job->run->source_gone && may_come_back(&job->result->source_error.error)))
+                source->error = job->result->source_error;
+}
+
+/* Why another run is to follow; SUSPEND_NOT: none is. */
+static enum suspension why_again(struct job *job)
+{
+        struct lasting *lasting = job->lasting;
+        const struct kc_error *lost;
+        bool failed;
+
+        if (job->cancel_wanted || job->result->state == JOB_COMPLETED)
+                return SUSPEND_NOT;
+        lost = find_lost(job, &failed);
+        if (failed || (!lost && !job->run->suspended))
+                return SUSPEND_NOT;
+        if (lost)
+                lasting->lost = *lost;
+        if (lasting->suspended != SUSPEND_NOT)
+                return lasting->suspended;
+        if (lost)
+                return has_patience(job) ? SUSPEND_LOST : SUSPEND_NOT;
+        return SUSPEND_ADJUST; /* it was resumed before it had stopped */
 }
 
 bool lasting_goes_on(struct job *job)
 {
         struct lasting *lasting = job->lasting;
-        bool lost;
+        enum suspension why = lasting ? why_again(job) : SUSPEND_NOT;
 
-        if (!lasting || job->cancel_wanted || job->result->state == JOB_COMPLETED)
+        if (why == SUSPEND_NOT)
                 return false;
-        lost = has_lost(job);
-        if (lost && lasting->suspended == SUSPEND_NOT && has_patience(job))
-                lasting->suspended = SUSPEND_LOST;
-        if (lasting->suspended == SUSPEND_NOT || (!lost && !job->run->suspended))
-                return false;
+        lasting->suspended = why;
         lasting->goes_on = true;
+        keep_source_error(job);
         tell_ended(job);
         note_doubt(job);
         return true;
+}
+
+void lasting_doubt(const struct job *job, unsigned d, struct job_destination_result *result)
+{
+        const struct store_mark_end *end = &job->lasting->mark->ends[1 + d];
+        uint64_t doubt_bytes = kc_min_u64(end->doubt_bytes, result->ledger.untouched);
+
+        if (!job->lasting->resumed || end->told)
+                return;
+        result->ledger.indeterminate += doubt_bytes;
+        result->ledger.untouched -= doubt_bytes;
 }
 
 /* ---- between two runs */
@@ -168,17 +208,24 @@ void lasting_on_timer(struct kc_timer *timer)
                 resolve(job);
 }
 
+static void use_spec(struct job *job)
+{
+        struct lasting *lasting = job->lasting;
+
+        if (!lasting->spec)
+                return;
+        free(job->spec);
+        job->spec = lasting->spec;
+        lasting->spec = NULL;
+        journal_spec(lasting->journal);
+}
+
 /* It has no run, waits for nothing, and has let go of its devices. */
 static void halted(struct job *job)
 {
         struct lasting *lasting = job->lasting;
 
-        if (lasting->spec) {
-                free(job->spec);
-                job->spec = lasting->spec;
-                lasting->spec = NULL;
-                journal_spec(lasting->journal);
-        }
+        use_spec(job);
         if (job->cancel_wanted) {
                 job_end_unstarted(job);
                 return;
@@ -193,8 +240,8 @@ static void halted(struct job *job)
                 wait_for_retry(job);
                 return;
         case SUSPEND_PAUSE:
+                pause(job); /* before somebody else begins */
                 job_release_locks(job);
-                pause(job);
                 job_emit_state(job);
                 client_start_jobs(job->client);
                 return;
@@ -229,6 +276,9 @@ bool lasting_halts(struct job *job)
         if (!job->lasting || job->lasting->suspended == SUSPEND_NOT || job->cancel_wanted)
                 return false;
         kc_list_del(&job->runnable_node);
+        kc_list_del(&job->overwriter_node);
+        if (job_waits_for_locks(job))
+                job_release_locks(job);
         job_let_go(job, halted);
         return true;
 }
@@ -273,6 +323,11 @@ void lasting_recover(struct job *job, const char *paused)
 
 /* ---- from outside */
 
+const struct copy_spec *lasting_spec(const struct job *job)
+{
+        return job->lasting->spec ? job->lasting->spec : job->spec;
+}
+
 static void on_asked(struct kc_actor *actor, struct kc_msg *msg)
 {
         struct lasting *lasting = kc_container_of(msg, struct lasting, msg);
@@ -280,23 +335,26 @@ static void on_asked(struct kc_actor *actor, struct kc_msg *msg)
         bool paused = kc_sm_state(&job->sm) == JOB_PAUSED, lost = lasting->timer.armed;
 
         lasting->msg_posted = false;
-        if (kc_sm_state(&job->sm) >= JOB_COMPLETED || (job->result && !lasting->goes_on) ||
-            job->cancel_wanted || job_end_owed(job))
+        if (kc_sm_state(&job->sm) >= JOB_COMPLETED) {
+                history_prune(job->engine); /* it may have been kept for this message alone */
+                return;
+        }
+        if ((job->result && !lasting->goes_on) || job->cancel_wanted || job_end_owed(job))
                 return; /* too late */
         if (paused && lasting->asked == SUSPEND_PAUSE)
                 return;
-        lasting->suspended = lasting->asked;
+        if (lasting->asked == SUSPEND_NOT && lasting->spec && !paused && !lost)
+                lasting->asked = SUSPEND_ADJUST;                    /* both were wanted */
+        if (lasting->asked == SUSPEND_ADJUST && (paused || lost)) { /* it stays so */
+                use_spec(job);
+                return;
+        }
+        /* one that is about to be paused or left is adjusted then */
+        if (lasting->asked != SUSPEND_ADJUST || lasting->suspended == SUSPEND_NOT)
+                lasting->suspended = lasting->asked;
         if (lasting->asked == SUSPEND_PAUSE)
                 snprintf(lasting->reason, sizeof lasting->reason, "by request; resume it");
         if (paused) {
-                if (lasting->asked == SUSPEND_ADJUST) { /* it stays paused */
-                        lasting->suspended = SUSPEND_PAUSE;
-                        free(job->spec);
-                        job->spec = lasting->spec;
-                        lasting->spec = NULL;
-                        journal_spec(lasting->journal);
-                        return;
-                }
                 if (lasting->asked == SUSPEND_NOT)
                         kc_sm_move(&job->sm, JOB_WAITING);
                 halted(job);
@@ -312,12 +370,15 @@ static void on_asked(struct kc_actor *actor, struct kc_msg *msg)
                 run_suspend(job->run, "it was suspended");
                 job_emit_state(job);
         } else if (job->resolve) {
-                job_resolve_give_up(job); /* lasting_halts then */
+                if (lasting->suspended != SUSPEND_NOT)
+                        job_resolve_give_up(job); /* lasting_halts then */
         } else if (!job->on_let_go) {
                 (void)lasting_halts(job);
         }
 }
 
+/* A later wish takes the place of an earlier one, but for the server's own end. To go on otherwise is none
+ * against what else is wanted. */
 void lasting_ask(struct job *job, enum suspension what, struct copy_spec *spec)
 {
         struct lasting *lasting = job->lasting;
@@ -326,7 +387,7 @@ void lasting_ask(struct job *job, enum suspension what, struct copy_spec *spec)
                 free(lasting->spec);
                 lasting->spec = spec;
         }
-        if (lasting->asked != SUSPEND_SHUTDOWN || !lasting->msg_posted)
+        if (!lasting->msg_posted || (lasting->asked != SUSPEND_SHUTDOWN && what != SUSPEND_ADJUST))
                 lasting->asked = what;
         if (lasting->msg_posted)
                 return;

@@ -106,8 +106,8 @@ static bool room_in_window(const struct leg *leg)
         for (unsigned i = 0; i < 1 + leg->run->facts.n_to; i++) {
                 const struct leg_endpoint *le = &leg->endpoints[i];
 
-                if (le->port && !le->remote)
-                        wanted_bytes = kc_max_u64(wanted_bytes, gate_wanted_bytes(&le->port->gate));
+                if (le->at_port)
+                        wanted_bytes = kc_max_u64(wanted_bytes, gate_wanted_bytes(&le->at_port->gate));
         }
         return (uint64_t)leg->n_main * leg->run->facts.chunk_bytes < wanted_bytes;
 }
@@ -118,7 +118,8 @@ static bool is_alone(const struct leg *leg)
         for (unsigned i = 0; i < 1 + leg->run->facts.n_to; i++) {
                 const struct leg_endpoint *le = &leg->endpoints[i];
 
-                if (le->port && (le->remote || le->port->gate.n_flows > (unsigned)(le->flow->n_reqs > 0)))
+                if (le->port &&
+                    (!le->at_port || le->at_port->gate.n_flows > (unsigned)(le->flow->n_reqs > 0)))
                         return false;
         }
         return true;

@@ -91,6 +91,8 @@ struct leg_endpoint {
         struct port *home_port;         /* the device's, where it is flushed */
         struct endpoint *port_endpoint; /* the port's: only an address unless the lane is its own */
         const struct endpoint_info *port_info; /* the device's, fixed */
+        struct port *at_port;      /* the lane's: the port, while it is this lane's and open; else NULL */
+        struct kc_list port_node;  /* … on its list */
         struct endpoint *endpoint; /* to submit to: the port's own, or a remote one of this leg's */
         bool remote;
         struct io_flow own_flow; /* the run's at the port that it submits to: that port's lane's */

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 
+#include "copy/crew.h"
 #include "copy/device.h"
 #include "copy/lane.h"
 
@@ -14,6 +15,7 @@ void port_init(struct port *port, struct device *device, struct lane *lane)
         kc_list_init(&port->flush_batch);
         kc_list_init(&port->lane_node);
         kc_list_init(&port->crews);
+        kc_list_init(&port->legs);
 }
 
 /* ---- close: on_close_msg → (open given up) → endpoint closed → back to control */
@@ -36,6 +38,7 @@ static void close_endpoint(struct port *port)
 {
         assert(kc_list_empty(&port->flush_waiting) && !port->flushing);
         port->closing = true;
+        crew_port_closes(port);
         if (!port->endpoint) {
                 closed(port);
                 return;

@@ -41,7 +41,8 @@ struct port {
         struct io_open open;
         struct gate gate; /* in front of the endpoint while there is one */
         bool opening, close_wanted, closing;
-        unsigned n_legs;      /* of its lane, that use it */
+        unsigned n_legs;      /* of its lane, that use it … */
+        struct kc_list legs;  /* … by leg_endpoint.port_node */
         struct kc_list crews; /* of those that write to it (crew.h) */
 
         /* the lane's, home port only: flushes, one at a time, each for all who wait by then */

@@ -183,7 +183,8 @@ static void finish_destinations(struct run *run)
         for (unsigned d = 0; d < run->facts.n_to && run_going(run); d++) {
                 struct run_dest *dest = &run->dests[d];
 
-                if (kc_sm_state(&dest->sm) != DEST_COPYING || dest->outstanding_bytes > 0)
+                if (kc_sm_state(&dest->sm) != DEST_COPYING || dest->outstanding_bytes > 0 ||
+                    checkpoint_flushes(run, d)) /* which may fail yet */
                         continue;
                 if (dest->dropped)
                         destination_done(run, dest);

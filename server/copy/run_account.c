@@ -229,6 +229,8 @@ void run_fill_destination(const struct run *run, unsigned d, struct job_destinat
                 },
             .error = dest->error,
             .durable = dest->durable && dest->error.error.code == 0,
+            .sure_copied_bytes = dest->sure_copied_bytes,
+            .sure_zeroed_bytes = dest->sure_zeroed_bytes,
             .flushed_ns = dest->flushed_ns,
             .done = kc_sm_state(&dest->sm) == DEST_DONE,
             .detached = dest->detached,

@@ -51,3 +51,29 @@ const char *copy_spec_name(struct copy_spec *spec, const char *name, size_t name
         spec->names_room_bytes -= name_bytes + 1;
         return place;
 }
+
+/* Where what was at `at` in the one is in the other. */
+static void *moved(const struct copy_spec *from, struct copy_spec *to, const void *at)
+{
+        return at ? (char *)to + ((const char *)at - (const char *)from) : NULL;
+}
+
+struct copy_spec *copy_spec_copy(const struct copy_spec *spec)
+{
+        struct copy_spec *copy = kc_zalloc(spec->size_bytes);
+
+        if (!copy)
+                return NULL;
+        memcpy(copy, spec, spec->size_bytes);
+        copy->names_room = moved(spec, copy, spec->names_room);
+        copy->from.device = moved(spec, copy, spec->from.device);
+        for (unsigned i = 0; i < spec->n_to; i++)
+                copy->to[i].device = moved(spec, copy, spec->to[i].device);
+        copy->lasting = moved(spec, copy, spec->lasting);
+        if (!copy->lasting)
+                return copy;
+        copy->lasting->key = moved(spec, copy, spec->lasting->key);
+        for (unsigned i = 0; i < 1 + spec->n_to; i++)
+                copy->lasting->ends[i].identity = moved(spec, copy, spec->lasting->ends[i].identity);
+        return copy;
+}

@@ -72,6 +72,9 @@ struct copy_spec *copy_spec_new_lasting(unsigned n_to, size_t names_bytes);
  * suffice (asserted). */
 const char *copy_spec_name(struct copy_spec *spec, const char *name, size_t name_bytes);
 
+/* Another one that says the same; NULL: no memory. */
+struct copy_spec *copy_spec_copy(const struct copy_spec *spec);
+
 static inline bool copy_spec_detached(const struct copy_spec *spec)
 {
         return spec->lasting && spec->lasting->detached;

@@ -99,8 +99,8 @@ struct store_req {
                         const struct job_event *events;
                 } update;
                 struct {
-                        uint64_t ended_before_ms; /* since 1970 */
-                        unsigned jobs_max;        /* of those that have ended */
+                        uint64_t age_max_ms; /* since their end */
+                        unsigned jobs_max;   /* of those that have ended */
                 } prune;
         };
         void (*on_done)(struct store_req *req);

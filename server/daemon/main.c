@@ -116,6 +116,8 @@ static int start_engine(struct daemon *daemon, struct engine_config *config, str
                 config->store = daemon->store;
                 config->detached_pages = options->detached_pages;
                 config->checkpoint_ns = options->checkpoint_ns;
+                config->records_max = options->keep_jobs;
+                config->records_age_ms = options->keep_ms;
                 /* nobody can ask for a private daemon's jobs later, and a store has its own numbers */
                 config->first_job_id = daemon_is_private(daemon) ? 1 : first_job_id();
                 r = engine_new(config, &daemon->engine);
@@ -144,6 +146,7 @@ static int start_rpc(struct daemon *daemon, struct kc_error *err)
         config.control = &daemon->control.actor;
         config.loop = &daemon->loop;
         config.engine = daemon->engine;
+        config.store = daemon->store;
         config.local_io = provider_local_io_name(lane_thread_provider(daemon->lanes[0]));
         /* a batch that is begun is finished: it may pass the limit once */
         config.jobs_max = engine.client_queued_max - KC_BATCH_JOBS_MAX;

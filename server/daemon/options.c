@@ -134,6 +134,8 @@ enum key {
         KEY_OPEN,
         KEY_QUARANTINE,
         KEY_GRACE,
+        KEY_KEEP_JOBS,
+        KEY_KEEP_DAYS,
         KEY_CHECKPOINT,
         KEY_DETACHED_PAGES,
         KEY_LOG,
@@ -155,6 +157,8 @@ static const struct argp_option definitions[] = {
         "Of --pages, those for detached jobs (16MiB, at most a quarter)", 0},
     {"checkpoint-interval", KEY_CHECKPOINT, "S", 0,
         "How often a detached job's progress is flushed and stored (10)", 0},
+    {"keep-jobs", KEY_KEEP_JOBS, "N", 0, "How many detached jobs that have ended are kept (10000)", 0},
+    {"keep-days", KEY_KEEP_DAYS, "N", 0, "For how long they are (30)", 0},
     {"config", KEY_CONFIG, "FILE", 0, "Read options and endpoints from FILE", 0},
     {"io", KEY_IO, "auto|io_uring|threads", 0, "How to reach local devices (auto)", 0},
     {"drain-timeout", KEY_DRAIN, "S", 0, "On SIGTERM, let jobs run for so long (30)", 0},
@@ -192,6 +196,14 @@ static int apply(struct options *options, int key, const char *value, struct kc_
                 break;
         case KEY_CHECKPOINT:
                 r = set_some_seconds(&options->checkpoint_ns, value, err);
+                break;
+        case KEY_KEEP_JOBS:
+                r = parse_number(value, 0, 100000000, &number, err);
+                options->keep_jobs = (unsigned)number;
+                break;
+        case KEY_KEEP_DAYS:
+                r = parse_number(value, 0, 36500, &number, err);
+                options->keep_ms = number * 24 * 3600 * 1000;
                 break;
         case KEY_LANES:
                 r = parse_number(value, 1, LANES_MAX, &number, err);
@@ -278,6 +290,8 @@ void options_init(struct options *options)
             .quarantine_ns = 30 * NS_PER_S,
             .cancel_grace_ns = 2 * NS_PER_S,
             .checkpoint_ns = 10 * NS_PER_S,
+            .keep_jobs = 10000,
+            .keep_ms = UINT64_C(30) * 24 * 3600 * 1000,
             .log_level = KC_LOG_INFO,
             .connection_fd = -1,
         };

@@ -15,6 +15,8 @@ struct options {
         unsigned n_listen;
         uint32_t pages;          /* 0 until options_check: the default */
         uint32_t detached_pages; /* of them, for detached jobs */
+        unsigned keep_jobs;      /* detached ones that have ended … */
+        uint64_t keep_ms;        /* … and for how long */
         unsigned n_lanes;
         char *state, *config; /* NULL: none */
         uint64_t drain_timeout_ns, command_timeout_ns, open_timeout_ns, quarantine_ns, cancel_grace_ns;

@@ -36,6 +36,8 @@ static const struct operation {
     [KCOPY__V1__CLIENT_MESSAGE__BODY_INFO] = {op_info_run, OPEN | GOODBYE, false},
     [KCOPY__V1__CLIENT_MESSAGE__BODY_PAUSE] = {op_pause_run, OPEN | GOODBYE, false},
     [KCOPY__V1__CLIENT_MESSAGE__BODY_RESUME] = {op_resume_run, OPEN | GOODBYE, true},
+    [KCOPY__V1__CLIENT_MESSAGE__BODY_ADJUST] = {op_adjust_run, OPEN | GOODBYE, true},
+    [KCOPY__V1__CLIENT_MESSAGE__BODY_FORGET] = {op_forget_run, OPEN | GOODBYE, false},
 };
 
 /* ---- answers that many operations give */

@@ -253,6 +253,11 @@ static Kcopy__V1__JobInfo *job_info_of(struct kc_budget *build, struct engine *e
         message->elapsed_ms = view->elapsed_ns / NS_PER_MS;
         message->draining = view->draining;
         message->owner = (char *)view->owner;
+        message->detached = copy_spec_detached(spec);
+        if (spec->lasting && spec->lasting->key)
+                message->key = (char *)(uintptr_t)spec->lasting->key;
+        message->rate_bytes_per_s = spec->options.rate_bytes_per_s;
+        message->priority = spec->options.priority;
         if (!message->zero) {
                 message->source_device =
                     encode_text(build, engine_region_name(engine, spec, &spec->from), detail->text_max_bytes);
@@ -305,6 +310,19 @@ int encode_message(struct outq *out, const Kcopy__V1__ServerMessage *message, un
         kc_frame_header(at, (uint32_t)body_bytes);
         kcopy__v1__server_message__pack(message, at + header_bytes);
         outq_commit(out, header_bytes + body_bytes, n_terminal);
+        return 0;
+}
+
+int encode_body(struct outq *out, const uint8_t *body, uint32_t body_bytes)
+{
+        unsigned header_bytes = kc_frame_header_bytes(body_bytes);
+        uint8_t *at = outq_reserve(out, header_bytes + body_bytes);
+
+        if (!at)
+                return -ENOMEM;
+        kc_frame_header(at, body_bytes);
+        memcpy(at + header_bytes, body, body_bytes);
+        outq_commit(out, header_bytes + body_bytes, 0);
         return 0;
 }
 

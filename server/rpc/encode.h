@@ -28,6 +28,9 @@
 /* Append a message as one frame. 0 or -ENOMEM; a message that is larger than a frame asserts. */
 int encode_message(struct outq *out, const Kcopy__V1__ServerMessage *message, unsigned n_terminal);
 
+/* The same of a body that is packed already. */
+int encode_body(struct outq *out, const uint8_t *body, uint32_t body_bytes);
+
 /* A copy of `text`, cut to `max_bytes` with "…", between characters. */
 char *encode_text(struct kc_budget *build, const char *text, size_t max_bytes);
 /* "EIO" for -EIO, "" for 0. */

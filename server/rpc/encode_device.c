@@ -48,6 +48,7 @@ static Kcopy__V1__PlannedDevice *planned_of(struct kc_budget *build, const struc
         message->size_after_bytes = planned->size_after_bytes;
         message->created = planned->created;
         message->mounted_for_writing = planned->mounted_rw;
+        message->identity = (char *)(uintptr_t)planned->identity;
         return message;
 }
 

@@ -19,6 +19,39 @@ static bool add(struct session *session, uint64_t request_id, uint64_t job_id, u
         return r == 0;
 }
 
+/* Whether the store is to tell: of what has happened, or of a job that the engine does not know any more. */
+static bool is_the_stores(const struct session *session, const Kcopy__V1__Watch *watch)
+{
+        struct engine_job_view view;
+
+        return watch->from_event > 0 ||
+               (session->rpc->config.store &&
+                   (engine_job_get(session->rpc->config.engine, watch->jobs[0], &view) < 0 ||
+                       !peer_may_see(&session->peer, view.owner)));
+}
+
+static void replay(
+    struct session *session, uint64_t request_id, const Kcopy__V1__Watch *watch, uint64_t interval_ns)
+{
+        struct rpc *rpc = session->rpc;
+        uint64_t job_id = watch->jobs[0];
+        struct engine_job_view view;
+        bool known = engine_job_get(rpc->config.engine, job_id, &view) == 0 &&
+                     peer_may_see(&session->peer, view.owner);
+
+        if (known && !copy_spec_detached(view.spec)) {
+                session_refuse_field(session, request_id, "from_event", -EINVAL, KC_CLASS_UNSUPPORTED,
+                    "from_event: job %llu is not detached, and only the events of those are kept",
+                    (unsigned long long)job_id);
+        } else if (!rpc->config.store) {
+                op_no_such_job(session, request_id, job_id);
+        } else {
+                if (known && !view.result && interval_ns > 0)
+                        watch_add_progress(session, job_id, interval_ns);
+                records_replay(session, request_id, job_id, watch->from_event);
+        }
+}
+
 void op_watch_run(struct session *session, uint64_t request_id, const Kcopy__V1__ClientMessage *request)
 {
         const Kcopy__V1__Watch *watch = request->watch;
@@ -26,6 +59,15 @@ void op_watch_run(struct session *session, uint64_t request_id, const Kcopy__V1_
 
         if (interval_ms && interval_ms < KC_PROGRESS_INTERVAL_MIN_MS)
                 interval_ms = KC_PROGRESS_INTERVAL_MIN_MS;
+        if (watch->from_event > 0 && (watch->n_jobs != 1 || watch->stop)) {
+                session_refuse_field(session, request_id, "from_event", -EINVAL, KC_CLASS_INVALID,
+                    "from_event: is of one job; name one");
+                return;
+        }
+        if (watch->n_jobs == 1 && !watch->stop && is_the_stores(session, watch)) {
+                replay(session, request_id, watch, interval_ms * NS_PER_MS);
+                return;
+        }
         if (watch->n_jobs == 0 && watch->stop) {
                 watch_remove_all(session);
         } else if (watch->n_jobs == 0) {
@@ -35,10 +77,12 @@ void op_watch_run(struct session *session, uint64_t request_id, const Kcopy__V1_
                 }
         }
         for (size_t i = 0; i < watch->n_jobs; i++) {
-                if (watch->stop)
+                if (watch->stop) {
+                        replay_end(session, watch->jobs[i]);
                         watch_remove(session, watch->jobs[i]);
-                else if (!add(session, request_id, watch->jobs[i], interval_ms * NS_PER_MS))
+                } else if (!add(session, request_id, watch->jobs[i], interval_ms * NS_PER_MS)) {
                         return;
+                }
         }
         if (session_is_live(session))
                 session_done(session, request_id);

@@ -44,7 +44,9 @@ static void on_event(struct engine_observer *observer, const struct job_event *e
         kc_list_for_each_safe (at, &rpc->watchers) {
                 struct session *session = kc_list_entry(at, struct session, watch.node);
 
-                if (session != owner)
+                if (event->seq > 0)
+                        replay_on_event(session, event->job_id);
+                if (session != owner && session_is_live(session))
                         watch_on_event(session, event);
         }
 }

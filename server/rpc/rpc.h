@@ -27,7 +27,8 @@ struct rpc_config {
         struct kc_actor *control;
         uv_loop_t *loop;
         struct engine *engine;
-        const char *local_io; /* "io_uring" or "threads"; static */
+        struct job_store *store; /* the engine's, for what it knows no more; NULL: none */
+        const char *local_io;    /* "io_uring" or "threads"; static */
         uint8_t instance_id[RPC_INSTANCE_ID_BYTES];
         unsigned jobs_max; /* of one connection, accepted or not yet reported; beyond it nothing is read */
         size_t jobs_max_bytes; /* what those that have not ended may take of the engine's memory; likewise */

@@ -75,6 +75,7 @@ static void leave(struct session *session)
         kc_sm_move(&session->sm, SESSION_CLOSING);
         kc_actor_timer_stop(session->rpc->config.control, &session->timer);
         slots_abandon(session);
+        replays_stop(session);
         watch_stop(session);
         if (!session->client)
                 return;
@@ -246,6 +247,7 @@ int session_new(struct rpc *rpc, uv_handle_type type, struct session **ret_sessi
         if (!session || !buf)
                 goto err_after_alloc;
         session->rpc = rpc;
+        replays_init(session);
         r = watch_init(session);
         if (r < 0)
                 goto err_after_alloc;
@@ -272,6 +274,7 @@ int session_new(struct rpc *rpc, uv_handle_type type, struct session **ret_sessi
         return 0;
 
 err_after_watch:
+        replays_stop(session);
         watch_stop(session);
 err_after_alloc:
         free(buf);

@@ -21,6 +21,8 @@
 #include "rpc/slot.h"
 #include "rpc/outq.h"
 #include "rpc/peer.h"
+#include "rpc/records.h"
+#include "rpc/replay.h"
 #include "rpc/rpc_private.h"
 #include "rpc/watch.h"
 
@@ -66,6 +68,7 @@ struct session {
         struct slots jobs;
         struct calls calls;
         struct watch watch;
+        struct replays replays;
 };
 
 /* ---- session.c */

@@ -203,6 +203,7 @@ void session_flush(struct session *session)
         if (session_is_live(session)) {
                 slots_flush(session);
                 watch_flush(session);
+                replays_flush(session);
         }
         if (session_is_live(session))
                 session_end_when_idle(session);

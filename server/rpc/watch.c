@@ -95,11 +95,16 @@ static void start(struct session *session, uint64_t interval_ns)
         kc_actor_timer_start(control, &watch->timer, kc_actor_now_ns(control) + interval_ns);
 }
 
-static void stop_if_idle(struct session *session)
+void watch_start(struct session *session)
+{
+        start(session, 0);
+}
+
+void watch_stop_if_idle(struct session *session)
 {
         struct watch *watch = &session->watch;
 
-        if (watch->all || watch->n_named)
+        if (watch->all || watch->n_named || session->replays.n)
                 return;
         kc_list_del(&watch->node);
         kc_actor_timer_stop(session->rpc->config.control, &watch->timer);
@@ -132,7 +137,7 @@ void watch_stop(struct session *session)
 {
         session->watch.all = false;
         forget_marks(&session->watch, true);
-        stop_if_idle(session);
+        watch_stop_if_idle(session);
         kc_idmap_done(&session->watch.marks);
 }
 
@@ -196,11 +201,25 @@ int watch_add(struct session *session, uint64_t job_id, uint64_t interval_ns)
         return 0;
 }
 
+void watch_add_progress(struct session *session, uint64_t job_id, uint64_t interval_ns)
+{
+        struct watch *watch = &session->watch;
+        struct mark *mark = mark_get(watch, job_id);
+
+        if (!mark && watch->n_named < WATCH_JOBS_MAX)
+                mark = mark_new(watch, job_id);
+        if (!mark)
+                return; /* progress can be missed */
+        watch->n_named += !mark->named;
+        mark->named = true;
+        start(session, interval_ns);
+}
+
 void watch_remove_all(struct session *session)
 {
         session->watch.all = false;
         forget_marks(&session->watch, false);
-        stop_if_idle(session);
+        watch_stop_if_idle(session);
 }
 
 void watch_remove(struct session *session, uint64_t job_id)
@@ -209,7 +228,7 @@ void watch_remove(struct session *session, uint64_t job_id)
 
         if (mark && mark->named)
                 mark_free(&session->watch, mark);
-        stop_if_idle(session);
+        watch_stop_if_idle(session);
 }
 
 bool watch_covers(const struct session *session, uint64_t job_id)
@@ -230,6 +249,11 @@ void watch_on_event(struct session *session, const struct job_event *event)
 
         if (event->type == JOB_EVENT_PROGRESS) /* is by the watcher's own clock */
                 return;
+        if (replay_covers(session, event->job_id)) { /* which tells it, when it is its turn */
+                if (event->type == JOB_EVENT_COMPLETION && mark && mark->named)
+                        mark_free(watch, mark);
+                return;
+        }
         if (!mark || !mark->named) {
                 if (!watch->all || engine_job_get(session->rpc->config.engine, event->job_id, &view) < 0 ||
                     !peer_may_see(&session->peer, view.owner))
@@ -264,7 +288,7 @@ static void flush_mark(struct session *session, struct mark *mark)
                 news_send(session, &view, &mark->news);
         if (session_is_live(session) && (ended || !mark->named)) {
                 mark_free(watch, mark);
-                stop_if_idle(session);
+                watch_stop_if_idle(session);
         }
 }
 

@@ -39,8 +39,13 @@ int watch_add_all(struct session *session, uint64_t interval_ns);
 /* One job: its state is said first, or its completion. 0, -ENOENT (unknown, or not for this peer), -E2BIG,
  * -ENOMEM. */
 int watch_add(struct session *session, uint64_t job_id, uint64_t interval_ns);
+/* The progress of one job whose other events come from elsewhere. */
+void watch_add_progress(struct session *session, uint64_t job_id, uint64_t interval_ns);
 void watch_remove_all(struct session *session);
 void watch_remove(struct session *session, uint64_t job_id);
+/* A replay (records.h) wants to hear of events; and does no longer. */
+void watch_start(struct session *session);
+void watch_stop_if_idle(struct session *session);
 bool watch_covers(const struct session *session, uint64_t job_id);
 
 /* An event of a job that is not the session's. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Each takes a store from the version that is its index to the next. Never changed once released. */
 static const char *const migrations[] = {
@@ -38,11 +39,15 @@ static const char *const migrations[] = {
 int schema_error(sqlite3 *db, int code, const char *what, struct kc_error *err)
 {
         const char *words = db ? sqlite3_errmsg(db) : sqlite3_errstr(code);
+        int number = db ? sqlite3_system_errno(db) : 0;
+
+        if (!what) /* one of the requests */
+                what = db ? sqlite3_db_filename(db, "main") : "";
 
         switch (code & 0xff) {
         case SQLITE_FULL:
                 return kc_error_set(
-                    err, -ENOSPC, KC_CLASS_NO_SPACE, "job store: %s: no space left; make room", what);
+                    err, -ENOSPC, KC_CLASS_NO_SPACE, "job store: %s: no space left; make room there", what);
         case SQLITE_NOMEM:
                 return kc_error_set(err, -ENOMEM, KC_CLASS_INTERNAL, "job store: %s: out of memory", what);
         case SQLITE_BUSY:
@@ -60,7 +65,8 @@ int schema_error(sqlite3 *db, int code, const char *what, struct kc_error *err)
         case SQLITE_AUTH:
                 return kc_error_set(err, -EACCES, KC_CLASS_PERMISSION, "job store: %s: %s", what, words);
         default:
-                return kc_error_set(err, -EIO, KC_CLASS_MEDIA, "job store: %s: %s", what, words);
+                return kc_error_set(err, -EIO, KC_CLASS_MEDIA, "job store: %s: %s%s%s", what, words,
+                    number ? ": " : "", number ? strerror(number) : "");
         }
 }
 

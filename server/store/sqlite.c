@@ -64,7 +64,7 @@ static int step(struct sqlite_store *store, const char *sql, struct kc_error *er
 {
         int code = sqlite3_exec(store->db, sql, NULL, NULL, NULL);
 
-        return code == SQLITE_OK ? 0 : schema_error(store->db, code, "the request", err);
+        return code == SQLITE_OK ? 0 : schema_error(store->db, code, NULL, err);
 }
 
 static void forget_database(struct sqlite_store *store)

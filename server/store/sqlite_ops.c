@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/num.h"
 #include "store/packed.h"
 #include "store/sqlite_statement.h"
 
@@ -380,7 +381,7 @@ static int prune(const struct op *op)
 
         if (!at)
                 return r;
-        statement_number(at, 1, op->req->prune.ended_before_ms);
+        statement_number(at, 1, op->packed->at_ms - kc_min_u64(op->req->prune.age_max_ms, op->packed->at_ms));
         r = statement_finish(op, at);
         if (r < 0 || !(at = statement_begin(op, PRUNE_MANY, &r)))
                 return r;

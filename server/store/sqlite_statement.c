@@ -50,7 +50,7 @@ void sqlite_statements_done(struct sqlite_statements *statements)
 
 static int fail(const struct op *op, int code)
 {
-        return schema_error(op->db, code, "the request", op->err);
+        return schema_error(op->db, code, NULL, op->err);
 }
 
 sqlite3_stmt *statement_begin(const struct op *op, enum statement statement, int *ret_status)

@@ -2,6 +2,7 @@
 import json
 import shlex
 import subprocess
+import time
 
 import measure
 import peers
@@ -182,6 +183,38 @@ def memory(lab, plan):
         notes=[f"{size_bytes // MIB} MiB to three, one at 32 MiB/s, 16 MiB of pages; a daemon a round"])
 
 
+def checkpoints(lab, size_bytes):
+    """A detached copy, flushed and its progress stored every 10 s, beside an attached one on the same daemon. From a pattern to
+    nowhere, so that it lasts long enough on a machine without much memory."""
+    source, to = (lab.nbdkit("-t", "128", plugin, f"size={size_bytes}") for plugin in ("pattern", "null"))
+    daemon = lab.daemon()
+    control = ["kcopyctl", "--server", daemon[1]]
+    attached = [*control, "copy", "--progress", "none", source, to]
+    detached = [*control, "--json", "copy", "--detach", source, to]
+
+    def measured(run):
+        def timed():
+            start, cpu = time.monotonic(), measure.cpu_clock_s(daemon[0].pid)
+            run()
+            return {"wall": time.monotonic() - start, "cpu": measure.cpu_clock_s(daemon[0].pid) - cpu}
+        return timed
+
+    def run_attached():
+        if subprocess.run(attached, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode != 0:
+            raise Failed(shlex.join(attached))
+
+    def run_detached():
+        made = subprocess.run(detached, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
+        wait = [*control, "wait", str(json.loads(made.stdout)["job"])] if made.returncode == 0 else detached
+        if made.returncode != 0 or subprocess.run(wait, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL, check=False).returncode != 0:
+            raise Failed(shlex.join(wait))
+
+    return Case([Contender("detached", OURS, [Variant("--detach, and wait", [detached], measured(run_detached))]),
+        Contender("attached", OTHER, [Variant("on the same daemon", [attached], measured(run_attached))])], size_bytes,
+        notes=["CPU: the daemon's"])
+
+
 SMALL_GOALS = [Goal("iops", ">=", 0.60, "limit")]
 SHAPES = [
     *[Shape(f"small-{kind}-{chunk // KIB}k", f"{chunk // KIB} KiB jobs at random places, {title}", SMALL_GOALS,
@@ -200,4 +233,7 @@ SHAPES = [
     Shape("memory", "memory while 1,000 jobs wait", [Goal("anon", "<=", 32 * MIB)], memory,
         {"smoke": (16 * MIB, 50), "quick": (128 * MIB, 1000), "full": (512 * MIB, 1000)},
         rounds={"quick": 1, "full": 3}, quick=False),
+    Shape("checkpoint", "a detached copy, which makes checkpoints", [Goal("wall", "<=", 1.03, "attached", "detached"),
+        Goal("cpu", "<=", 1.03, "attached", "detached")], checkpoints, {"smoke": 64 * MIB, "quick": 4 * GIB, "full": 48 * GIB},
+        rounds={"full": 7}, quick=False, compared=False),
 ]

@@ -296,6 +296,16 @@ int engine_job_resume(struct engine *engine, uint64_t job_id)
         return fake_job_get(engine, job_id) ? -EINVAL : -ENOENT;
 }
 
+int engine_job_adjust(struct engine *engine, uint64_t job_id, const struct engine_adjustment *adjustment)
+{
+        return fake_job_get(engine, job_id) ? -EINVAL : -ENOENT;
+}
+
+int engine_job_forget(struct engine *engine, uint64_t job_id)
+{
+        return fake_job_get(engine, job_id) ? -EBUSY : -ENOENT;
+}
+
 /* ---- clients */
 
 int engine_client_open(struct engine *engine, const char *identity, uint32_t pages,

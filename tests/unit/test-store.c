@@ -341,7 +341,7 @@ static void pruning_takes_the_oldest_that_have_ended(void **state)
                 if (id != 2)
                         assert_int_equal(end_job(f, id, 1, 1), 0);
         }
-        asked.req.prune.ended_before_ms = 0;
+        asked.req.prune.age_max_ms = UINT64_MAX;
         asked.req.prune.jobs_max = 2;
         assert_int_equal(ask(f, &asked), 0);
         assert_int_equal(count_jobs(f), 3);
@@ -349,7 +349,7 @@ static void pruning_takes_the_oldest_that_have_ended(void **state)
         ended = events(f, 4, 0, 9);
         assert_int_equal(ended.req.n_events, 0); /* they go with it */
         store_req_done(&ended.req);
-        asked.req.prune.ended_before_ms = UINT64_MAX / 4;
+        asked.req.prune.age_max_ms = 0;
         asked.req.prune.jobs_max = 100;
         assert_int_equal(ask(f, &asked), 0);
         assert_int_equal(count_jobs(f), 1); /* the one that has not ended */
