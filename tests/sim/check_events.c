@@ -43,7 +43,9 @@ static void check_contents(struct checker *checker, const struct check_job *job,
         const struct check_region *to = &job->to[i];
         const struct job_destination_result *result = &job->results[i];
 
-        if (to->device == NULL || job->write_err >> i & 1 || !undisturbed(checker, job, i))
+        if (to->device == NULL || result->error.error.code < 0 || !undisturbed(checker, job, i))
+                return;
+        if (!result->durable && to->device->n_power_losses > 0) /* it may be told later than it was so */
                 return;
         if (!equal(job, to, to->device->cache)) {
                 checker->n_wrong_data++;
@@ -63,6 +65,12 @@ static bool answers_are_out(const struct device *device)
         return false;
 }
 
+/* It has ended, and perhaps its last answers have come just now. */
+static bool may_drain(const struct check_job *job)
+{
+        return job->state == CHECK_TERMINAL && job->has_run && job->end != JOB_COMPLETED;
+}
+
 /* A local descriptor for writing is closed before the last word of a job, be it a completion, a refusal or a
  * validation: the user mounts next. */
 static void check_let_go(struct checker *checker, const struct check_job *job, unsigned i)
@@ -75,7 +83,8 @@ static void check_let_go(struct checker *checker, const struct check_job *job, u
                 return;
         for (unsigned j = 0; j < checker->n_jobs; j++)
                 for (unsigned k = 0; k < checker->jobs[j].n_to; k++)
-                        if (check_live(&checker->jobs[j]) && checker->jobs[j].opens[k] == device)
+                        if (checker->jobs[j].opens[k] == device &&
+                            (check_live(&checker->jobs[j]) || may_drain(&checker->jobs[j])))
                                 return; /* it uses the device too */
         if (!checker->handles_open && checker->close_is_quick)
                 fail_job(checker, job, "has its last word, but a device is open for writing; destination", i);
@@ -160,7 +169,9 @@ static bool doubted_since(
     const struct job_destination_result *told, const struct job_destination_result *result)
 {
         return !told->durable && told->error.error.code == 0 && result->error.error.code < 0 &&
-               result->ledger.indeterminate == told->ledger.copied + told->ledger.zeroed &&
+               result->ledger.indeterminate + result->ledger.copied + result->ledger.zeroed ==
+                   told->ledger.copied + told->ledger.zeroed &&
+               result->ledger.copied <= told->ledger.copied && result->ledger.zeroed <= told->ledger.zeroed &&
                result->ledger.skipped == told->ledger.skipped;
 }
 
@@ -194,7 +205,9 @@ static void end_job(struct checker *checker, struct check_job *job, const struct
                 job->results[i] = result->destinations[i];
                 check_destination(checker, job, i);
                 check_told(checker, job, i);
-                check_contents(checker, job, i);
+                if (!job->lasting ||
+                    job->destination_done_ns[i] == 0) /* else others may have had their turn since */
+                        check_contents(checker, job, i);
                 check_let_go(checker, job, i);
         }
         world_say(checker->world, "job %u ended: state %d read_err %d write_err %" PRIx64 " %s", job->index,
@@ -218,8 +231,16 @@ static void destination_done(struct checker *checker, struct check_job *job, con
         if (event->destination->durable && event->destination->error.error.code != 0)
                 fail_job(checker, job, "DestinationDone says durable, with an error", event->index);
         job->destination_done_ns[event->index] = checker->world->now_ns;
-        job->told[event->index] = *event->destination;
-        world_say(checker->world, "job %u destination %u done", job->index, event->index);
+        job->told[event->index] = job->results[event->index] = *event->destination;
+        if (job->lasting)
+                check_contents(checker, job, event->index);
+        world_say(checker->world,
+            "job %u destination %u done%s: copied %" PRIu64 " zeroed %" PRIu64 " indeterminate %" PRIu64
+            " untouched %" PRIu64 " %s",
+            job->index, event->index, event->destination->durable ? " durable" : "",
+            event->destination->ledger.copied, event->destination->ledger.zeroed,
+            event->destination->ledger.indeterminate, event->destination->ledger.untouched,
+            event->destination->error.error.message);
 }
 
 static void check_progress(
@@ -267,31 +288,23 @@ static void state_changed(struct checker *checker, struct check_job *job, enum j
 {
         if (job->running && state == JOB_WAITING)
                 job->again_moment = world_moment(checker->world);
+        job->n_runs += (state == JOB_RUNNING && !job->running) || state == JOB_PAUSED;
         job->running = state == JOB_RUNNING || state == JOB_DRAINING;
         job->has_run |= job->running;
+        if (job->detached) /* stored later than it was so */
+                return;
         for (unsigned j = 0; state == JOB_RUNNING && j < checker->n_jobs; j++) {
                 const struct check_job *other = &checker->jobs[j];
 
-                if (other != job && check_live(other) && other->running &&
+                if (other != job && check_live(other) && other->running && !other->detached &&
                     (conflict(job, other) || conflict(other, job)) && has_begun(other))
                         fail_job(
                             checker, job, "runs before the end of the job that holds its regions", other->id);
         }
 }
 
-void checker_event(struct checker *checker, const struct job_event *event)
+void check_event(struct checker *checker, struct check_job *job, const struct job_event *event)
 {
-        struct check_job *job = NULL;
-
-        world_mix(checker->world, event->type + event->job_id * 16);
-        for (unsigned j = 0; j < checker->n_jobs; j++)
-                if (checker->jobs[j].id == event->job_id && checker->jobs[j].id != 0)
-                        job = &checker->jobs[j];
-        if (job == NULL) {
-                world_fail(checker->world, "an event (type %d) of job %" PRIu64 " before it was accepted",
-                    (int)event->type, event->job_id);
-                return;
-        }
         if (job->state == CHECK_TERMINAL && event->type != JOB_EVENT_COMPLETION) {
                 fail_job(checker, job, "an event after the terminal one", event->type);
                 return;
@@ -313,6 +326,23 @@ void checker_event(struct checker *checker, const struct job_event *event)
         }
 }
 
+void checker_event(struct checker *checker, const struct job_event *event)
+{
+        struct check_job *job = NULL;
+
+        world_mix(checker->world, event->type + event->job_id * 16);
+        for (unsigned j = 0; j < checker->n_jobs; j++)
+                if (checker->jobs[j].id == event->job_id && checker->jobs[j].id != 0)
+                        job = &checker->jobs[j];
+        if (job == NULL)
+                world_fail(checker->world, "an event (type %d) of job %" PRIu64 " before it was accepted",
+                    (int)event->type, event->job_id);
+        else if (job->stored)
+                checker->on_told(checker, job, event);
+        else
+                check_event(checker, job, event);
+}
+
 /* ---- submission */
 
 struct check_job *checker_submitted(struct checker *checker, unsigned client, const struct copy_spec *spec)
@@ -324,8 +354,28 @@ struct check_job *checker_submitted(struct checker *checker, unsigned client, co
             .client = client,
             .operation = spec->operation,
             .options = spec->options,
+            .detached = copy_spec_detached(spec) && !spec->options.validate_only,
+            .lasting = spec->lasting != NULL,
+            .attempts = 1,
             .n_to = spec->n_to};
         return job;
+}
+
+/* It was submitted once more, and is another one's by its key. */
+static bool is_same_job(
+    struct checker *checker, const struct check_job *job, uint64_t id, uint64_t length_bytes)
+{
+        for (unsigned j = 0; j < checker->n_jobs && job->key; j++) {
+                const struct check_job *other = &checker->jobs[j];
+
+                if (!other->stored || !other->key || other->id != id || strcmp(other->key, job->key) != 0)
+                        continue;
+                if (other->length_bytes != length_bytes)
+                        fail_job(checker, job, "accepted with another length", length_bytes);
+                world_say(checker->world, "job %u is job %u", job->index, other->index);
+                return true;
+        }
+        return false;
 }
 
 void checker_accepted(struct checker *checker, struct check_job *job, uint64_t id, uint64_t length_bytes)
@@ -334,9 +384,17 @@ void checker_accepted(struct checker *checker, struct check_job *job, uint64_t i
                 fail_job(checker, job, "accepted in state", job->state);
         if (job->options.validate_only)
                 fail_job(checker, job, "accepted, and was only to be validated", id);
+        if (job->detached && !job->stored && is_same_job(checker, job, id, length_bytes)) {
+                job->state = CHECK_GONE;
+                return;
+        }
+        if (job->detached && !job->stored)
+                fail_job(checker, job, "accepted, and not stored", id);
         for (unsigned j = 0; j < checker->n_jobs; j++)
                 if (checker->jobs[j].id == id && &checker->jobs[j] != job)
                         fail_job(checker, job, "its id was used before", id);
+        if (job->stored && job->id != id)
+                fail_job(checker, job, "accepted with another id than it is stored with", id);
         job->state = CHECK_ACCEPTED;
         job->id = id;
         if (length_bytes != job->length_bytes)

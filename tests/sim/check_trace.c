@@ -134,7 +134,8 @@ static void check_ledger(struct checker *checker, const struct check_job *job, u
         compare(checker, job, i, "copied and zeroed", ledger->copied + ledger->zeroed,
             bytes_with(&units, UNIT_WRITTEN | UNIT_ZEROED));
         compare(checker, job, i, "zeroed", ledger->zeroed, bytes_with(&units, UNIT_ZEROED | UNIT_NULLED));
-        if (job->to[i].device->n_turned_away == 0) /* else another lane may not know that it was never sent */
+        /* Another lane may not know that it was never sent, and another run or life where it was. */
+        if (job->to[i].device->n_turned_away == 0 && job->attempts == 1 && job->n_runs < 2)
                 compare(
                     checker, job, i, "indeterminate", ledger->indeterminate, bytes_with(&units, UNIT_TRIED));
         compare(checker, job, i, "untouched and skipped", ledger->untouched + ledger->skipped,
@@ -231,7 +232,8 @@ void checker_end(struct checker *checker)
                         continue;
                 for (unsigned i = 0; i < job->n_to; i++)
                         check_ledger(checker, job, i);
-                check_alone(checker, job);
+                if (!job->lasting)
+                        check_alone(checker, job);
         }
         check_refused_is_silent(checker);
 }

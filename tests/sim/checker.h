@@ -7,16 +7,23 @@
  * where the completion says so. At the end (check_trace.c): ledgers agree with the trace, running jobs were
  * not interleaved, refused jobs changed nothing.
  *
+ * Detached jobs (check_store.c, in sim-lives): what their daemon has stored counts, whatever becomes of it;
+ * each event is looked at when it is stored, and told with the same words and number; a checkpoint calls
+ * written what is on stable storage; a death takes with it what is attached, and nothing else.
+ *
  * Owns its bookkeeping. Borrows world and devices. Thread: one. Close: checker_done. */
 #ifndef SIM_CHECKER_H
 #define SIM_CHECKER_H
 
 #include "copy/engine.h"
+#include "copy/ledger.h"
 #include "sim/device.h"
 
 #define CHECKER_JOBS_MAX 64u /* a bit each in device_op.jobs_mask */
 #define CHECKER_TO_MAX 8u
 #define CHECKER_CLIENTS_MAX 4u
+#define CHECKER_DETACHED 3u /* the client that detached jobs are of */
+#define CHECKER_STORED_MAX 512u
 #define CHECKER_PAGES_MAX 16384u /* of the table, a power of two */
 
 struct check_region {
@@ -24,7 +31,23 @@ struct check_region {
         uint64_t start_bytes;
 };
 
-enum check_state { CHECK_SUBMITTED, CHECK_ACCEPTED, CHECK_REFUSED, CHECK_VALIDATED, CHECK_TERMINAL };
+enum check_state {
+        CHECK_SUBMITTED,
+        CHECK_ACCEPTED,
+        CHECK_REFUSED,
+        CHECK_VALIDATED,
+        CHECK_TERMINAL,
+        CHECK_GONE, /* with the process that it was of, or it was another job all the time */
+};
+
+struct check_mark { /* how far a job is, as it is stored */
+        unsigned n_to;
+        struct check_mark_end {
+                bool told;
+                unsigned n_ranges;
+                struct ledger_range *ranges; /* what it calls written */
+        } ends[CHECKER_TO_MAX];
+};
 
 struct check_job {
         enum check_state state;
@@ -41,7 +64,17 @@ struct check_job {
         bool cancel_asked;
         bool running; /* as the last state event said */
         bool has_run;
-        uint64_t again_moment; /* when it went back to wait, to begin again; 0: never */
+        /* detached */
+        bool detached, stored;
+        unsigned n_runs;   /* that it has begun, as far as they were told */
+        bool lasting;      /* it may have several turns */
+        unsigned attempts; /* lives in which it had not ended */
+        const char *key;   /* NULL: none */
+        unsigned n_stored; /* events, by number - 1: what they say */
+        uint64_t digests[CHECKER_STORED_MAX];
+        uint64_t told_seq;       /* the last one in this life */
+        struct check_mark *mark; /* NULL: none */
+        uint64_t again_moment;   /* when it went back to wait, to begin again; 0: never */
         uint64_t destination_done_ns[CHECKER_TO_MAX];       /* 0: not told */
         struct job_destination_result told[CHECKER_TO_MAX]; /* … and what was said then */
         /* the terminal event */
@@ -82,7 +115,8 @@ struct checker {
         unsigned n_open, open_room;
         bool expect_wrong_data; /* a device lies: what is found is not held against the engine */
         unsigned n_wrong_data;
-        bool handles_open;   /* clients hold devices open themselves */
+        bool handles_open; /* clients hold devices open themselves */
+        void (*on_told)(struct checker *checker, struct check_job *job, const struct job_event *event);
         bool close_is_quick; /* devices close well before a completion stops waiting for that */
 };
 
@@ -105,6 +139,28 @@ unsigned checker_n_live(const struct checker *checker); /* submitted or accepted
 
 /* Whether `result` says what the job's terminal event said (checker.c). */
 bool check_as_told(const struct check_job *job, const struct job_result *result);
+
+/* ---- what the store tells (check_store.c) */
+
+struct store_mark;
+struct check_mark *check_mark_new(const struct store_mark *mark);
+void check_mark_free(struct check_mark *mark); /* takes NULL */
+/* Whose spec this is. */
+struct check_job *checker_job_of(struct checker *checker, const struct copy_spec *spec);
+/* Its record is on stable storage. */
+void checker_created(struct checker *checker, struct check_job *job, uint64_t id);
+/* So is this event of it, and this mark, which is the checker's from here on. */
+void checker_stored(struct checker *checker, const struct job_event *event);
+void checker_marked(struct checker *checker, uint64_t job_id, struct check_mark *mark);
+/* The engine tells an event of a detached job. */
+void checker_told(struct checker *checker, struct check_job *job, const struct job_event *event);
+/* The process is dead. */
+void checker_died(struct checker *checker);
+/* Of all jobs that have not ended: what is stored of them holds. */
+void checker_check_marks(struct checker *checker);
+
+/* Look at an event, as it is told or stored (check_events.c). */
+void check_event(struct checker *checker, struct check_job *job, const struct job_event *event);
 
 /* After the run (check_trace.c). */
 void checker_end(struct checker *checker);

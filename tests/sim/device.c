@@ -22,33 +22,6 @@ bool device_reads_zero(const struct device *device, uint64_t start_bytes, uint64
 
 /* ---- contents */
 
-void device_pattern(unsigned index, uint64_t offset_bytes, unsigned char *dst, size_t n)
-{
-        for (size_t i = 0; i < n; i += 8) {
-                uint64_t word =
-                    ((offset_bytes + i) / 8 + 1) | (uint64_t)(index + 1) << 56 | 0x00a5000000000000ull;
-
-                memcpy(dst + i, &word, n - i < 8 ? n - i : 8);
-        }
-}
-
-static void fill_contents(struct device *device)
-{
-        uint64_t at = 0, run;
-
-        if (device->config.starts_zeroed || device->absent)
-                return;
-        while (at < device->size_bytes) {
-                run = world_log_between(device->world, 1, 256) * DEVICE_BLOCK_BYTES;
-                if (run > device->size_bytes - at)
-                        run = device->size_bytes - at;
-                if (world_one_in(device->world, 3) == false)
-                        device_pattern(device->index, at, device->cache + at, run);
-                at += run;
-        }
-        memcpy(device->stable, device->cache, device->size_bytes);
-}
-
 /* Blocks that [offset, offset + length) touches. */
 #define for_each_block(b, offset, length)                                                                    \
         for (uint64_t b = (offset) / DEVICE_BLOCK_BYTES;                                                     \
@@ -61,18 +34,40 @@ static void stabilise_block(struct device *device, uint64_t block)
         device->dirty[block] = 0;
 }
 
-static void change_contents(struct device_op *op, uint64_t length_bytes)
+/* What a block of [0, end) gets from the command; all of the device's last, short one counts as it. */
+static bool changes_block(const struct device_op *op, uint64_t block, uint64_t end)
+{
+        const struct device *device = op->device;
+        uint64_t from = block * DEVICE_BLOCK_BYTES, until = from + DEVICE_BLOCK_BYTES;
+
+        if (from < op->offset_bytes)
+                from = op->offset_bytes;
+        if (until > end)
+                until = end;
+        if (op->op == IO_WRITE)
+                return memcmp(device->cache + from, op->data + (from - op->offset_bytes), until - from) != 0;
+        return !device_reads_zero(device, from, until);
+}
+
+/* One that lands when nobody waits for it any more, and says what is there already, has no effect: what a
+ * flush has to cover is what was answered. */
+static void change_contents(struct device_op *op, uint64_t length_bytes, int status)
 {
         struct device *device = op->device;
+        bool late = op->settled_moment != 0;
 
+        for_each_block(b, op->offset_bytes, length_bytes)
+        {
+                if (!late || changes_block(op, b, op->offset_bytes + length_bytes))
+                        device->dirty[b] = op->index + 1;
+        }
         if (op->op == IO_WRITE)
                 memcpy(device->cache + op->offset_bytes, op->data, length_bytes);
         else
                 memset(device->cache + op->offset_bytes, 0, length_bytes);
         for_each_block(b, op->offset_bytes, length_bytes)
         {
-                device->dirty[b] = op->index + 1;
-                if (op->flags & IO_FUA && op->status == 0)
+                if (op->flags & IO_FUA && status == 0)
                         stabilise_block(device, b);
         }
 }
@@ -90,17 +85,17 @@ static bool flush_covers(const struct device_op *flush, uint64_t block)
                (device->config.multi_conn || writer->conn == flush->conn);
 }
 
-static void apply_flush(struct device_op *op)
+static void apply_flush(struct device_op *op, int *status)
 {
         struct device *device = op->device;
 
         if (++device->n_flushes == device->config.flush_fails_at)
-                op->status = -EIO;
+                *status = -EIO;
         for_each_block(b, 0, device->size_bytes)
         {
                 if (!flush_covers(op, b))
                         continue;
-                if (op->status == 0)
+                if (*status == 0)
                         stabilise_block(device, b);
                 else
                         device->dirty[b] = 0; /* dropped: no later flush will bring it back */
@@ -123,7 +118,7 @@ static void apply_resize(struct device_op *op)
         device->absent = false;
 }
 
-static void apply_extents(struct device_op *op)
+static void apply_extents(struct device_op *op, int *status)
 {
         struct device *device = op->device;
         uint64_t at = op->offset_bytes, end = at + op->length_bytes, step;
@@ -131,9 +126,10 @@ static void apply_extents(struct device_op *op)
         unsigned limit = world_one_in(device->world, 4) ? 2 : IO_EXTENTS_PER_REQ;
 
         if (device->config.extents_refused) {
-                op->status = world_one_in(device->world, 2) ? -EOPNOTSUPP : -EIO;
+                *status = world_one_in(device->world, 2) ? -EOPNOTSUPP : -EIO;
                 return;
         }
+        free(op->extents);
         op->extents = calloc(IO_EXTENTS_PER_REQ, sizeof *op->extents);
         assert(op->extents != NULL);
         for (; at < end; at += step) {
@@ -171,37 +167,42 @@ static uint64_t length_before_bad(const struct device_op *op)
         return bad > op->offset_bytes ? bad - op->offset_bytes : 0;
 }
 
+/* With or without somebody who waits for the answer: that one was told something else by then. */
 static void apply(struct device_op *op)
 {
         struct device *device = op->device;
         bool again = op->applied_moment != 0;
+        int status = again && op->settled_moment == 0 ? op->status : 0;
 
         op->applied_moment = world_moment(device->world);
         if (touches_bad(op) && !again)
-                op->status = device->config.bad_status;
+                status = device->config.bad_status;
         if (op->op == IO_ZERO && device->config.zero_refused)
-                op->status = -EOPNOTSUPP;
-        if (op->status == -EOPNOTSUPP && op->op == IO_ZERO)
-                return;
+                status = -EOPNOTSUPP;
         switch (op->op) {
         case IO_WRITE:
         case IO_ZERO: /* one that fails has done a part of it */
-                change_contents(op, op->status == 0 ? op->length_bytes : length_before_bad(op));
+                if (op->op == IO_WRITE || status != -EOPNOTSUPP)
+                        change_contents(op, status == 0 ? op->length_bytes : length_before_bad(op), status);
                 break;
         case IO_READ:
-                memcpy(op->data, device->cache + op->offset_bytes, op->length_bytes);
-                op->data_hash = world_hash_bytes(op->data, op->length_bytes);
+                if (op->data) {
+                        memcpy(op->data, device->cache + op->offset_bytes, op->length_bytes);
+                        op->data_hash = world_hash_bytes(op->data, op->length_bytes);
+                }
                 break;
         case IO_FLUSH:
-                apply_flush(op);
+                apply_flush(op, &status);
                 break;
         case IO_EXTENTS:
-                apply_extents(op);
+                apply_extents(op, &status);
                 break;
         case IO_RESIZE:
                 apply_resize(op);
                 break;
         }
+        if (op->settled_moment == 0)
+                op->status = status;
         world_mix(device->world, op->data_hash ^ op->index ^ (uint64_t)op->op << 32);
 }
 
@@ -273,7 +274,7 @@ static void record(struct device *device, struct device_op *op)
 
 static const char *const op_names[] = {"read", "write", "zero", "flush", "extents", "resize"};
 
-struct device_op *device_send(struct device *device, unsigned conn, unsigned actor_index,
+static struct device_op *new_op(struct device *device, unsigned conn, unsigned actor_index,
     const struct io_req *req, void (*answered)(struct device_op *op), void *owner)
 {
         struct device_op *op = calloc(1, sizeof *op);
@@ -307,8 +308,30 @@ struct device_op *device_send(struct device *device, unsigned conn, unsigned act
             actor_index);
         if (device->watch)
                 device->watch->on_sent(device->watch, op);
+        return op;
+}
+
+struct device_op *device_send(struct device *device, unsigned conn, unsigned actor_index,
+    const struct io_req *req, void (*answered)(struct device_op *op), void *owner)
+{
+        struct device_op *op = new_op(device, conn, actor_index, req, answered, owner);
+
         schedule(op);
         return op;
+}
+
+struct device_op *device_send_in_vain(
+    struct device *device, unsigned conn, unsigned actor_index, const struct io_req *req, void *owner)
+{
+        struct device_op *op = new_op(device, conn, actor_index, req, NULL, owner);
+
+        op->lost = true;
+        return op;
+}
+
+void device_keep_answer(struct device_op *op)
+{
+        world_event_stop(op->device->world, &op->answer_event);
 }
 
 void device_settle(struct device_op *op, int status, bool answered, bool unanswered)
@@ -343,6 +366,8 @@ bool device_cut(struct device_op *op)
         world_event_stop(world, &op->apply_event);
         if (!mutation)
                 return false;
+        if (op->lost)
+                return true;
         if (op->applied_moment != 0)
                 return world_one_in(world, 2); /* nobody knows that it was applied */
         switch (op->device->config.lands_late ? 2 : world_below(world, 3)) {
@@ -357,60 +382,39 @@ bool device_cut(struct device_op *op)
         }
 }
 
-void device_info(const struct device *device, struct endpoint_info *ret_info)
+void device_forget_sender(struct device_op *op, bool kernel)
 {
-        const struct device_config *config = &device->config;
+        struct device *device = op->device;
+        bool local = device->config.kind != IO_KIND_NBD;
 
-        *ret_info = (struct endpoint_info){.kind = config->kind,
-            .size_bytes = device->size_bytes,
-            .block_min_bytes = config->block_min_bytes,
-            .block_preferred_bytes = config->block_preferred_bytes,
-            .block_max_bytes = config->block_max_bytes,
-            .zero_max_bytes = config->zero_max_bytes,
-            .keep_idle_ms = config->keep_idle_ms,
-            .read_only = config->read_only,
-            .can_flush = config->can_flush,
-            .can_fua = config->can_fua,
-            .can_extents = config->can_extents,
-            .can_unmap = config->can_unmap,
-            .multi_conn = config->multi_conn,
-            .deep = config->deep,
-            .absent = device->absent,
-            .resizable = config->resizable};
-        /* as with files: what is to be created has another identity than what exists */
-        snprintf(ret_info->identity.key, sizeof ret_info->identity.key, "%s:%u",
-            device->absent ? "new" : "sim", device->index);
+        if (local && world_event_started(&op->apply_event)) {
+                world_event_stop(device->world, &op->apply_event);
+                if (kernel &&
+                    world_one_in(device->world, 2)) /* which lets nobody go before it has done that */
+                        on_apply(&op->apply_event);
+        }
+        device_settle(op, -ECANCELED, false, !local && device_cut(op));
+        op->owner = NULL;
 }
 
-void device_init(
-    struct device *device, struct world *world, unsigned index, const struct device_config *config)
+void device_lose_power(struct device *device)
 {
-        *device =
-            (struct device){.world = world, .index = index, .config = *config, .absent = config->absent};
-        device->size_bytes = config->absent ? 0 : config->size_bytes;
-        device->room_bytes = config->resizable ? DEVICE_MAX_BYTES : config->size_bytes;
-        device->room_bytes = (device->room_bytes + 65535) / 65536 * 65536;
-        snprintf(device->name, sizeof device->name, config->kind == IO_KIND_NBD ? "nbd://sim/%u" : "/sim/%u",
-            index);
-        device->cache = calloc(1, device->room_bytes);
-        device->stable = calloc(1, device->room_bytes);
-        device->dirty = calloc(device->room_bytes / DEVICE_BLOCK_BYTES, sizeof *device->dirty);
-        assert(device->cache && device->stable && device->dirty);
-        fill_contents(device);
-}
+        unsigned n_lost = 0;
 
-void device_done(struct device *device)
-{
         for (unsigned i = 0; i < device->n_ops; i++) {
                 world_event_stop(device->world, &device->ops[i]->apply_event);
                 world_event_stop(device->world, &device->ops[i]->again_event);
                 world_event_stop(device->world, &device->ops[i]->answer_event);
-                free(device->ops[i]->data);
-                free(device->ops[i]->extents);
-                free(device->ops[i]);
+                device->ops[i]->lost = true;
         }
-        free(device->ops);
-        free(device->cache);
-        free(device->stable);
-        free(device->dirty);
+        for_each_block(b, 0, device->room_bytes)
+        {
+                if (device->dirty[b] != 0 && world_one_in(device->world, 2))
+                        stabilise_block(device, b); /* it had got there by itself */
+                n_lost += device->dirty[b] != 0;
+                device->dirty[b] = 0;
+        }
+        memcpy(device->cache, device->stable, device->room_bytes);
+        device->n_power_losses++;
+        world_say(device->world, "  %s loses power: %u blocks are lost", device->name, n_lost);
 }

@@ -69,6 +69,7 @@ struct device_op { /* one command, in the trace */
         int status;                          /* of the answer, once applied or settled */
         bool answered;                       /* the device answered and the answer arrived */
         bool unanswered;                     /* settled without; it may still land */
+        bool lost; /* … but does not: it has not reached its server, or that is gone */
         /* the checker's */
         uint64_t jobs_mask;
         /* between sent and settled */
@@ -98,6 +99,7 @@ struct device {
         unsigned *dirty; /* by block: index + 1 of the last write that is not stable; 0: none */
         struct device_op **ops;
         unsigned n_ops, ops_room, n_flushes, n_conns;
+        unsigned n_power_losses;
         unsigned n_connected, n_open_write; /* a lost connection is not connected, but still open */
         uint64_t busy_until_ns;
         unsigned n_turned_away; /* requests that a dead or failing endpoint did not take */
@@ -116,6 +118,17 @@ struct device_op *device_send(struct device *device, unsigned conn, unsigned act
 void device_settle(struct device_op *op, int status, bool answered, bool unanswered);
 /* No answer will arrive any more. True: it may still land (it then lands or not, as chance has it). */
 bool device_cut(struct device_op *op);
+/* Its answer will not get through. */
+void device_keep_answer(struct device_op *op);
+/* As device_send, and nothing of it gets through. */
+struct device_op *device_send_in_vain(
+    struct device *device, unsigned conn, unsigned actor_index, const struct io_req *req, void *owner);
+/* Its sender has died without an answer: it may still land, over the network, or has, if there is a kernel
+ * yet. */
+void device_forget_sender(struct device_op *op, bool kernel);
+/* What is not on stable storage is gone, but for what has got there by itself; what is under way never
+ * happens. */
+void device_lose_power(struct device *device);
 bool device_is_mutation(enum io_op op);
 bool device_reads_zero(const struct device *device, uint64_t start_bytes, uint64_t end_bytes);
 /* The contents that every byte of a device starts with: says whose it is and where it stood. */

@@ -1,5 +1,4 @@
-/* Random scenarios: everything drawn from the seed. Half of the seeds have no faults, and then every job that
- * is right must be accepted and complete; the others have faults in one or two devices. */
+/* What random scenarios are drawn from. */
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
@@ -31,7 +30,7 @@ static void draw_speed(struct world *world, struct device_config *config)
                 config->bytes_per_s = world_log_between(world, 1 << 20, 1 << 30);
 }
 
-static struct device_config draw_device(struct world *world)
+struct device_config draw_device(struct world *world)
 {
         struct device_config config = {.kind = IO_KIND_NBD};
         uint32_t min = DRAW(world, 1, 1, 512, 512, 4096, 65536);
@@ -61,7 +60,7 @@ static struct device_config draw_device(struct world *world)
         return config;
 }
 
-static void draw_fault(struct scenario *s, struct device_config *config)
+void draw_fault(struct scenario *s, struct device_config *config)
 {
         struct world *world = &s->world;
         bool network = config->kind == IO_KIND_NBD;
@@ -237,12 +236,10 @@ static void draw_devices(struct scenario *s, struct wish *wish)
         }
 }
 
-static void draw_job(struct scenario *s, bool faults)
+void draw_wish(struct scenario *s, bool faults, struct wish *ret_wish)
 {
         struct world *world = &s->world;
         struct wish wish = {.client = (unsigned)world_below(world, s->n_clients)};
-        struct scenario_job *job;
-        uint64_t at = world_one_in(world, 2) ? 0 : world_log_between(world, 1000, 5 * SECOND_NS);
 
         wish.operation = world_one_in(world, 5) ? COPY_OPERATION_ZERO : COPY_OPERATION_COPY;
         wish.by_handle = world_one_in(world, 2);
@@ -252,15 +249,12 @@ static void draw_job(struct scenario *s, bool faults)
         wish.expect_accepted = wish.expect_completed = !faults && fits(s, &wish);
         if (world_one_in(world, 4))
                 spoil_regions(s, &wish);
-        job = scenario_submit_later(s, &wish, at);
-        if (world_one_in(world, 4))
-                world_event_start(
-                    world, &job->cancel_event, at + world_log_between(world, 1000, 3 * SECOND_NS));
+        *ret_wish = wish;
 }
 
-/* ---- the whole */
+/* ---- the engine */
 
-static void draw_config(struct scenario *s, bool faults)
+void draw_config(struct scenario *s, bool faults)
 {
         struct world *world = &s->world;
         struct engine_config *config = &s->config;
@@ -280,56 +274,4 @@ static void draw_config(struct scenario *s, bool faults)
         config->turn_bytes = DRAW(world, 4096, 64u << 10, 8u << 20);
         config->history_max_jobs = DRAW(world, 1, 3, 100, 10000);
         config->client_running_max = DRAW(world, 1, 2, 4, 64);
-}
-
-struct scenario *scenario_draw(uint64_t seed, bool verbose)
-{
-        struct world chance;
-        struct scenario *s;
-        unsigned n_devices, n_clients, n_jobs;
-        bool faults;
-
-        world_init(&chance, seed ^ 0x5eed, 1);
-        s = scenario_new(seed, (unsigned)world_between(&chance, 2, WORLD_LANES_MAX), verbose);
-        world_done(&chance);
-        faults = world_one_in(&s->world, 2);
-        draw_config(s, faults);
-        n_devices = (unsigned)world_between(&s->world, 2, 6);
-        for (unsigned i = 0; i < n_devices; i++) {
-                struct device_config config = draw_device(&s->world);
-
-                if (i == 0)
-                        config.kind = IO_KIND_NBD, config.resizable = config.absent = false;
-                if (i == 0)
-                        config.keep_idle_ms = 1000;
-                if (faults && world_one_in(&s->world, n_devices / 2))
-                        draw_fault(s, &config);
-                scenario_device(s, &config);
-        }
-        scenario_start(s);
-        n_clients = (unsigned)world_between(&s->world, 1, SCENARIO_CLIENTS_MAX);
-        for (unsigned i = 0; i < n_clients && !s->world.failed; i++) {
-                char identity[16];
-
-                snprintf(identity, sizeof identity, "user:%u", (unsigned)world_below(&s->world, 2));
-                scenario_client(s, identity, (uint32_t)world_log_between(&s->world, 16, 1024));
-                if (world_one_in(&s->world, 4))
-                        world_event_start(&s->world, &s->clients[i].close_event,
-                            world_log_between(&s->world, 1000, 5 * SECOND_NS));
-                if (world_one_in(&s->world, 3))
-                        scenario_open_handle(
-                            s, i, (unsigned)world_below(&s->world, n_devices), world_one_in(&s->world, 2));
-        }
-        n_jobs = (unsigned)world_between(&s->world, 1, 12);
-        for (unsigned i = 0; i < n_jobs; i++)
-                draw_job(s, faults);
-        if (world_one_in(&s->world, 6)) {
-                world_event_start(
-                    &s->world, &s->close_event, world_log_between(&s->world, 1000, 5 * SECOND_NS));
-                if (world_one_in(&s->world, 3)) {
-                        s->close_deadline_ns = world_log_between(&s->world, MS_NS, 5 * SECOND_NS);
-                        s->may_be_stuck = true;
-                }
-        }
-        return s;
 }

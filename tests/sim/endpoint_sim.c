@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/null.h"
+
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 #else
@@ -18,6 +20,7 @@
 
 struct endpoint_sim {
         struct endpoint endpoint; /* first: the ops cast */
+        struct kc_list node;      /* its provider's */
         struct provider_sim *provider;
         struct device *device;
         enum io_access access;
@@ -26,6 +29,7 @@ struct endpoint_sim {
         struct kc_list pending; /* struct io_req */
         struct world_event lose_event, close_event;
         bool closing, lost;
+        bool dark;      /* nothing gets through any more */
         bool elsewhere; /* not really this device */
         void (*on_closed)(void *arg);
         void *closed_arg;
@@ -175,7 +179,11 @@ static int endpoint_sim_submit(struct endpoint *endpoint, struct io_req *req)
                 return endpoint->dead ? -ENOTCONN : -ENOMEM;
         }
         kc_list_push(&ep->pending, &req->node);
-        req->scratch = device_send(ep->device, ep->conn, ep->provider->lane_index, req, on_answer, req);
+        if (ep->dark) {
+                req->scratch = device_send_in_vain(ep->device, ep->conn, ep->provider->lane_index, req, ep);
+        } else
+                req->scratch =
+                    device_send(ep->device, ep->conn, ep->provider->lane_index, req, on_answer, req);
         if (req->op == IO_READ) {
                 memset(req->buf, POISON, req->length_bytes);
                 ASAN_POISON_MEMORY_REGION(req->buf, req->length_bytes);
@@ -186,6 +194,17 @@ static int endpoint_sim_submit(struct endpoint *endpoint, struct io_req *req)
 }
 
 /* ---- close */
+
+static void forget(struct endpoint_sim *ep)
+{
+        world_event_stop(ep->provider->world, &ep->lose_event);
+        world_event_stop(ep->provider->world, &ep->close_event);
+        ep->provider->n_endpoints--;
+        disconnected(ep);
+        ep->device->n_open_write -= (ep->access & IO_ACCESS_WRITE) != 0;
+        kc_list_del(&ep->node);
+        free(ep);
+}
 
 static void on_close(struct world_event *event)
 {
@@ -200,11 +219,7 @@ static void on_close(struct world_event *event)
         }
         fail_pending(ep, -ECANCELED);
         world_say(provider->world, "  %s conn %u closed", ep->device->name, ep->conn);
-        world_event_stop(provider->world, &ep->lose_event);
-        provider->n_endpoints--;
-        disconnected(ep);
-        ep->device->n_open_write -= (ep->access & IO_ACCESS_WRITE) != 0;
-        free(ep);
+        forget(ep);
         on_closed(arg);
 }
 
@@ -256,12 +271,13 @@ static const struct endpoint_ops local_ops = {
 /* ---- opening */
 
 struct pending_open {
+        struct kc_list node; /* its provider's */
         struct world_event event;
         struct provider_sim *provider;
         struct io_open *open;
         struct device *device; /* NULL: no such device */
         uint64_t deadline_ns;
-        bool cancelled;
+        bool cancelled, null;
 };
 
 static struct endpoint *new_endpoint(
@@ -280,6 +296,8 @@ static struct endpoint *new_endpoint(
                 snprintf(ep->endpoint.info.identity.key, IO_KEY_MAX_BYTES, "elsewhere:%u", device->index);
         ep->conn = device->n_conns++;
         kc_list_init(&ep->pending);
+        kc_list_init(&ep->node);
+        kc_list_push(&provider->endpoints, &ep->node);
         world_event_init(&ep->lose_event, provider->lane_index, on_lose);
         world_event_init(&ep->close_event, provider->lane_index, on_close);
         provider->n_endpoints++;
@@ -308,12 +326,20 @@ static int open_outcome(struct pending_open *pending)
         return 0;
 }
 
+static void forget_open(struct pending_open *pending)
+{
+        world_event_stop(pending->provider->world, &pending->event);
+        kc_list_del(&pending->node);
+        pending->provider->n_opens--;
+        free(pending);
+}
+
 static void on_open_due(struct world_event *event)
 {
         struct pending_open *pending = kc_container_of(event, struct pending_open, event);
         struct provider_sim *provider = pending->provider;
         struct io_open *open = pending->open;
-        int status = open_outcome(pending);
+        int status = pending->null ? 0 : open_outcome(pending);
 
         if (status > 0) {
                 uint64_t left = pending->deadline_ns - provider->world->now_ns;
@@ -323,14 +349,17 @@ static void on_open_due(struct world_event *event)
         }
         open->status = status;
         open->endpoint = NULL;
-        if (status == 0)
+        if (status == 0 && !pending->null)
                 open->endpoint = new_endpoint(provider, pending->device, open->access,
                     open->extra && pending->device->config.extra_elsewhere);
-        else
+        else if (status < 0)
                 kc_error_set(
                     &open->error, status, kc_class_of_errno(status), "%s: does not open", open->device);
-        provider->n_opens--;
-        free(pending);
+        if (pending->null) {
+                open->status = null_new(world_actor(provider->world, provider->lane_index), open->access,
+                    &open->endpoint, &open->error);
+        }
+        forget_open(pending);
         open->on_open(open);
 }
 
@@ -353,6 +382,9 @@ static void provider_sim_open(struct io_provider *io_provider, struct io_open *o
         check_lane(provider, "open");
         pending->provider = provider;
         pending->open = open;
+        kc_list_init(&pending->node);
+        kc_list_push(&provider->opens, &pending->node);
+        pending->null = null_is_name(open->device);
         pending->device = find_device(provider, open->device);
         pending->deadline_ns = world->now_ns + open->timeout_ns;
         open->scratch = pending;
@@ -388,6 +420,42 @@ void provider_sim_init(struct provider_sim *provider, struct world *world, unsig
             .lane_index = lane_index,
             .devices = devices,
             .n_devices = n_devices};
+        kc_list_init(&provider->endpoints);
+        kc_list_init(&provider->opens);
+}
+
+void provider_sim_die(struct provider_sim *provider, bool kernel)
+{
+        kc_list_for_each_safe (pos, &provider->opens)
+                forget_open(kc_list_entry(pos, struct pending_open, node));
+        kc_list_for_each_safe (pos, &provider->endpoints) {
+                struct endpoint_sim *ep = kc_list_entry(pos, struct endpoint_sim, node);
+
+                kc_list_for_each (at, &ep->pending) {
+                        struct io_req *req = kc_list_entry(at, struct io_req, node);
+
+                        if (req->op == IO_READ)
+                                ASAN_UNPOISON_MEMORY_REGION(req->buf, req->length_bytes);
+                        device_forget_sender(req->scratch, kernel);
+                }
+                forget(ep);
+        }
+}
+
+void provider_sim_cut(struct provider_sim *provider, struct device *device, bool dark)
+{
+        kc_list_for_each_safe (pos, &provider->endpoints) {
+                struct endpoint_sim *ep = kc_list_entry(pos, struct endpoint_sim, node);
+
+                if (ep->device != device || ep->lost)
+                        continue;
+                if (!dark)
+                        world_event_start(
+                            provider->world, &ep->lose_event, world_below(provider->world, MS_NS));
+                ep->dark = true;
+                kc_list_for_each (at, &ep->pending)
+                        device_keep_answer(kc_list_entry(at, struct io_req, node)->scratch);
+        }
 }
 
 void provider_sim_done(struct provider_sim *provider)

@@ -20,10 +20,16 @@ struct provider_sim {
         struct device *devices;
         unsigned n_devices;
         unsigned n_endpoints, n_opens;
+        struct kc_list endpoints, opens;
 };
 
 void provider_sim_init(struct provider_sim *provider, struct world *world, unsigned lane_index,
     struct device *devices, unsigned n_devices);
 void provider_sim_done(struct provider_sim *provider);
+/* The process that had it is dead, alone or with its kernel: its connections and descriptors go. */
+void provider_sim_die(struct provider_sim *provider, bool kernel);
+/* The other end of the connections to this device is gone: each is lost at once, or (`dark`) nothing comes
+ * back over it any more. */
+void provider_sim_cut(struct provider_sim *provider, struct device *device, bool dark);
 
 #endif

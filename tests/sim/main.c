@@ -48,6 +48,14 @@ static void on_death(void)
         tell_replay();
 }
 
+#ifdef __SANITIZE_ADDRESS__
+const char *__ubsan_default_options(void);
+__attribute__((visibility("default"))) const char *__ubsan_default_options(void)
+{
+        return "abort_on_error=1:print_stacktrace=1"; /* so that on_signal says which seed it was */
+}
+#endif
+
 static void on_signal(int number)
 {
         on_death();
@@ -67,16 +75,6 @@ static void put_away(struct scenario *s)
                 stuck[n_stuck++] = s;
 }
 
-static struct scenario *run_random(uint64_t seed, bool verbose)
-{
-        struct scenario *s = scenario_draw(seed, verbose);
-
-        scenario_run(s, scenario_all_ended, "jobs");
-        if (!s->world.failed)
-                scenario_end(s);
-        return s;
-}
-
 /* True: fine. *ret_hash: of the run. */
 static bool run_seed(const struct sim_case *it, uint64_t seed, bool verbose, uint64_t *ret_hash)
 {
@@ -84,7 +82,7 @@ static bool run_seed(const struct sim_case *it, uint64_t seed, bool verbose, uin
         bool failed;
 
         now.seed = seed;
-        s = it ? it->run(seed, verbose) : run_random(seed, verbose);
+        s = it ? it->run(seed, verbose) : sim_random(seed, verbose);
         failed = s->world.failed;
         if (failed) {
                 fprintf(stderr, "sim: seed %" PRIu64 " failed: %s\n", seed, s->world.failure);

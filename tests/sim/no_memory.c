@@ -1,17 +1,16 @@
 /* sim-no-memory: each allocation of the engine fails in turn, over scenarios of a few jobs. Nobody crashes,
  * nothing leaks, every submission is refused or ends once and truthfully, and the world comes to rest.
  *
- * The engine's objects are the production ones, with their calls of malloc and the like led here (objcopy,
- * no_memory.syms); the world, the devices and the checker keep libc's. */
+ * The engine's objects are the production ones, over engine_memory.c. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "sim/engine_memory.h"
 #include "sim/no_memory.h"
 
 #ifdef __SANITIZE_ADDRESS__
@@ -19,86 +18,6 @@
 #else
 #define __sanitizer_set_death_callback(callback) ((void)(callback))
 #endif
-
-void *no_memory_malloc(size_t bytes);
-void *no_memory_calloc(size_t n, size_t bytes);
-void *no_memory_realloc(void *old, size_t bytes);
-void *no_memory_reallocarray(void *old, size_t n, size_t bytes);
-char *no_memory_strdup(const char *text);
-void *no_memory_mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset);
-int no_memory_munmap(void *memory, size_t bytes);
-void no_memory_free(void *memory);
-
-/* ---- the engine's memory */
-
-static struct {
-        unsigned long n_asked, fails_from, fails_until; /* the first one is number 1 */
-        long n_held;
-} memory;
-
-static bool fails(void)
-{
-        memory.n_asked++;
-        if (memory.n_asked < memory.fails_from || memory.n_asked >= memory.fails_until)
-                return false;
-        errno = ENOMEM;
-        return true;
-}
-
-static void *held(void *got)
-{
-        memory.n_held += got != NULL;
-        return got;
-}
-
-void *no_memory_malloc(size_t bytes)
-{
-        return fails() ? NULL : held(malloc(bytes));
-}
-
-void *no_memory_calloc(size_t n, size_t bytes)
-{
-        return fails() ? NULL : held(calloc(n, bytes));
-}
-
-void *no_memory_realloc(void *old, size_t bytes)
-{
-        void *got = fails() ? NULL : realloc(old, bytes);
-
-        return old ? got : held(got);
-}
-
-void *no_memory_reallocarray(void *old, size_t n, size_t bytes)
-{
-        void *got = fails() ? NULL : reallocarray(old, n, bytes);
-
-        return old ? got : held(got);
-}
-
-char *no_memory_strdup(const char *text)
-{
-        return fails() ? NULL : held(strdup(text));
-}
-
-void *no_memory_mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset)
-{
-        void *got = fails() ? MAP_FAILED : mmap(at, bytes, protection, flags, fd, offset);
-
-        memory.n_held += got != MAP_FAILED;
-        return got;
-}
-
-int no_memory_munmap(void *at, size_t bytes)
-{
-        memory.n_held--;
-        return munmap(at, bytes);
-}
-
-void no_memory_free(void *at)
-{
-        memory.n_held -= at != NULL;
-        free(at);
-}
 
 /* ---- each allocation in turn */
 
@@ -156,18 +75,16 @@ static bool run(unsigned scenario, uint64_t seed, unsigned long at, unsigned lon
         now.seed = seed;
         now.at = at;
         now.n = n;
-        memory.n_asked = 0;
-        memory.n_held = 0;
-        memory.fails_from = at;
-        memory.fails_until = at + n;
+        engine_memory_begin(at, n);
         s = no_memory_scenarios[scenario].run(seed, verbose);
         check_classes(s);
-        if (!s->world.failed && memory.n_held != 0)
-                world_fail(&s->world, "%ld allocations are left", memory.n_held);
+        if (!s->world.failed && engine_memory_held() != 0)
+                world_fail(&s->world, "%zu allocations are left", engine_memory_held());
         fine = !s->world.failed;
         if (!fine) {
                 fprintf(stderr, "sim-no-memory: %s\n", s->world.failure);
                 on_death();
+                engine_memory_drop();
         } else {
                 scenario_free(s);
         }
@@ -183,7 +100,7 @@ static bool run_all(unsigned scenario)
                 for (unsigned long at = 1, n = seed == N_SEEDS ? IN_A_ROW : 1;; at++) {
                         fine &= run(scenario, seed, at, n, false);
                         n_runs++;
-                        if (memory.n_asked < at)
+                        if (engine_memory_asked() < at)
                                 break; /* none failed any more */
                 }
         printf("sim-no-memory: %s: %lu runs\n", no_memory_scenarios[scenario].name, n_runs);

@@ -15,7 +15,9 @@
 #define SCENARIO_CLIENTS_MAX 3u
 #define SCENARIO_HANDLES_MAX 4u
 #define SCENARIO_STEPS_MAX 4000000ull
+#define WISH_KEY_MAX_BYTES 16u
 
+struct lives;
 struct scenario;
 
 struct wish_region {
@@ -34,6 +36,9 @@ struct wish { /* a job that is to be submitted */
         bool expect_completed; /* unless it is cancelled */
         bool by_handle;        /* where the client has one */
         size_t names_bytes;    /* more of its spec than it uses */
+        bool detached;
+        uint64_t retry_for_ns;
+        char key[WISH_KEY_MAX_BYTES]; /* "": none */
 };
 
 struct scenario_job {
@@ -49,7 +54,8 @@ struct scenario_job {
 struct scenario_client {
         struct scenario *scenario;
         struct engine_client *client; /* NULL: gone */
-        uint32_t pages;
+        char identity[16];
+        uint32_t wanted_pages, pages;
         bool closing, close_cancels;
         struct world_event close_event;
 };
@@ -80,6 +86,9 @@ struct scenario {
         bool may_be_stuck;
         bool may_lack_memory; /* the engine may say so when it is asked for something */
         unsigned n_stuck;
+        struct lives *lives; /* NULL: the daemon has one life (lives.h) */
+        void (*free_lives)(struct lives *lives);
+        void (*on_closed)(struct lives *lives); /* the engine has closed */
 };
 
 /* `config` has defaults that a case may change before scenario_start. */
@@ -87,6 +96,10 @@ struct scenario *scenario_new(uint64_t seed, unsigned n_lanes, bool verbose);
 void scenario_free(struct scenario *scenario);
 unsigned scenario_device(struct scenario *scenario, const struct device_config *config);
 void scenario_start(struct scenario *scenario);
+/* Part of it: make an engine, now or again. */
+void scenario_start_engine(struct scenario *scenario);
+/* Connect a client, for the first time or again. */
+void scenario_connect(struct scenario_client *client);
 unsigned scenario_client(struct scenario *scenario, const char *identity, uint32_t pages);
 void scenario_close_client(struct scenario *scenario, unsigned client, bool cancel);
 void scenario_open_handle(struct scenario *scenario, unsigned client, unsigned device, bool write);
@@ -104,7 +117,14 @@ bool scenario_all_ended(struct scenario *scenario);
 /* Close what is open, free the engine, look at what is left. */
 void scenario_end(struct scenario *scenario);
 
-/* draw.c: everything from the seed. Returns after scenario_start with all of it scheduled. */
-struct scenario *scenario_draw(uint64_t seed, bool verbose);
+/* The program's own (draw_one.c, draw_lives.c): a run of the seed, to its end. */
+struct scenario *sim_random(uint64_t seed, bool verbose);
+
+/* draw.c: parts of a scenario, from the seed. */
+void draw_config(struct scenario *scenario, bool faults);
+struct device_config draw_device(struct world *world);
+void draw_fault(struct scenario *scenario, struct device_config *config);
+/* A wish for one of the clients. */
+void draw_wish(struct scenario *scenario, bool faults, struct wish *ret_wish);
 
 #endif

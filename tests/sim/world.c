@@ -190,6 +190,18 @@ static void actor_pin(struct kc_actor *actor, bool pinned)
         of->n_pins += pinned ? 1 : -1u;
 }
 
+void world_forget_actors(struct world *world)
+{
+        for (unsigned i = 0; i < world->n_actors; i++) {
+                world->actors[i].actor.timers = (struct kc_timer_heap){0};
+                world->actors[i].n_pins = 0;
+                for (unsigned to = 0; to < world->n_actors; to++) {
+                        world->boxes[i][to].head = NULL;
+                        world->boxes[i][to].tail = &world->boxes[i][to].head;
+                }
+        }
+}
+
 void world_check_lanes_idle(struct world *world)
 {
         for (unsigned i = 1; i < WORLD_ACTORS_MAX; i++) {

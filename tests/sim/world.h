@@ -93,6 +93,8 @@ uint64_t world_log_between(struct world *world, uint64_t low, uint64_t high);
 /* True once in n; never with n 0. */
 bool world_one_in(struct world *world, uint64_t n);
 
+/* The process of the actors is dead: their messages and timers are gone with it. */
+void world_forget_actors(struct world *world);
 /* The engine has closed: no lane has a timer or is pinned. */
 void world_check_lanes_idle(struct world *world);
 void world_event_init(
