@@ -19,6 +19,7 @@
 #include "copy/checkpoint.h"
 #include "copy/ledger.h"
 #include "copy/planner.h"
+#include "copy/suspects.h"
 #include "copy/throttle.h"
 #include "copy/validate.h"
 #include "copy/window.h"
@@ -144,6 +145,7 @@ struct run {
         uint64_t resize_deadline_ns;
         struct job_error source_error;
         uint64_t source_error_bytes;
+        struct suspects suspects; /* could not be read at once: tried again in pieces */
         bool cancelled, abandoned, suspended;
         const char *cancel_reason;  /* before cancel_msg is posted; static */
         const char *suspend_reason; /* likewise */

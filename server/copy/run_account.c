@@ -139,6 +139,19 @@ static void put_data(struct run *run, const struct report *report, const struct 
         }
 }
 
+/* A range that could not be read, and will be tried again in smaller pieces: it has no fate, and is no error
+ * yet. One that is tried again and is read is none any more. */
+static bool becomes_suspect(struct run *run, const struct report *report)
+{
+        bool media = report->read_class == KC_CLASS_MEDIA && !report->read_dead;
+
+        if (run->suspects.n > 0 && suspects_clear(&run->suspects, report->start_bytes, report->end_bytes) < 0)
+                return false; /* then it is tried once more than it need be */
+        return report->read_status < 0 && media && report->span->kind == SPAN_DATA && run_going(run) &&
+               suspects_add(&run->suspects, report->start_bytes, report->end_bytes, run->facts.align_bytes) ==
+                   0;
+}
+
 /* What was not done though nothing is wrong with it has no fate: another run does it. It is what a lost
  * endpoint or a stop has cut short. */
 static bool is_left_open(const struct run *run, const struct report *report, const struct report_write *w)
@@ -150,7 +163,8 @@ static bool is_left_open(const struct run *run, const struct report *report, con
         return w->dead || w->class == KC_CLASS_CANCELLED;
 }
 
-static void account_write(struct run *run, const struct report *report, const struct report_write *w)
+static void account_write(
+    struct run *run, const struct report *report, const struct report_write *w, bool suspect)
 {
         struct run_dest *dest = &run->dests[w->destination];
         uint64_t start_bytes = report->start_bytes, done_end_bytes = start_bytes + w->done_bytes;
@@ -163,7 +177,9 @@ static void account_write(struct run *run, const struct report *report, const st
                 put(run, w->destination, start_bytes, done_end_bytes, LEDGER_COPIED);
         else
                 put_data(run, report, w);
-        if (is_left_open(run, report, w)) {
+        if (suspect) {
+                /* nothing of it was written */
+        } else if (is_left_open(run, report, w)) {
                 dest->lost_bytes += w->doubt_bytes;
         } else {
                 put(run, w->destination, done_end_bytes, doubt_end_bytes, LEDGER_INDETERMINATE);
@@ -186,11 +202,13 @@ static void account_write(struct run *run, const struct report *report, const st
 
 void run_account(struct run *run, const struct report *report)
 {
+        bool suspect = becomes_suspect(run, report);
+
         for (unsigned i = 0; i < report->n_writes; i++)
-                account_write(run, report, &report->writes[i]);
+                account_write(run, report, &report->writes[i], suspect);
         if (report->adrift)
                 run->n_adrift++;
-        if (report->read_status < 0)
+        if (report->read_status < 0 && !suspect)
                 run_source_failed(
                     run, report->read_status, report->read_class, report->start_bytes, report->read_dead);
 }

@@ -102,6 +102,7 @@ void run_free(struct run *run)
                 return;
         checkpoint_free(run->checkpoint, run->facts.n_to);
         cursor_done(&run->main);
+        suspects_done(&run->suspects);
         for (unsigned d = 0; d < run->facts.n_to; d++) {
                 if (run->dests[d].cursor)
                         cursor_done(run->dests[d].cursor);

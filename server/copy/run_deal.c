@@ -258,9 +258,12 @@ static bool deal_range(struct run *run, struct cursor *cursor, unsigned number, 
     uint64_t end_bytes, uint64_t data_max_bytes)
 {
         enum planner_kind kind;
-        uint64_t length_bytes, wait_ns, at_bytes = cursor->at_bytes;
+        uint64_t length_bytes, wait_ns, at_bytes = cursor->at_bytes, bound_bytes, piece_bytes;
         uint64_t now_ns = kc_actor_now_ns(run->home);
 
+        (void)suspects_at(&run->suspects, at_bytes, &bound_bytes, &piece_bytes);
+        end_bytes = kc_min_u64(end_bytes, bound_bytes);
+        data_max_bytes = kc_min_u64(data_max_bytes, piece_bytes);
         if (!plan(cursor, &kind, &length_bytes))
                 return false;
         length_bytes = kc_min_u64(length_bytes, end_bytes - at_bytes);
@@ -333,12 +336,42 @@ static uint64_t without_tail(const struct run *run, uint64_t mask)
         return mask;
 }
 
+static bool is_suspect(const struct run *run, uint64_t at_bytes)
+{
+        uint64_t bound_bytes, piece_bytes;
+
+        return suspects_at(&run->suspects, at_bytes, &bound_bytes, &piece_bytes);
+}
+
+/* What could not be read lies behind the cursor. Where the first error ends the job it is looked at before
+ * anything else is begun, else when all the rest is done. To go back nothing may be out. False: that is
+ * waited for. */
+static bool go_back(struct run *run, uint64_t mask)
+{
+        struct cursor *cursor = &run->main;
+        bool now = run->spec->options.policy != COPY_POLICY_IGNORE ||
+                   cursor->at_bytes == run->facts.length_bytes || ledgers_too_long(run, mask);
+
+        if (run->suspects.n == 0 || run->suspects.ranges[0].start_bytes >= cursor->at_bytes || !now)
+                return true;
+        for (unsigned d = 0; d < run->facts.n_to; d++)
+                if (mask >> d & 1 && run->dests[d].outstanding_bytes > 0)
+                        return false;
+        if (cursor->fetching)
+                return false;
+        cursor->at_bytes = run->suspects.ranges[0].start_bytes;
+        return true;
+}
+
 static bool deal_main(struct run *run)
 {
         struct cursor *cursor = &run->main;
         uint64_t mask = run_main_mask(run), start_bytes, end_bytes, lack_mask;
 
-        if (!mask || cursor->at_bytes == run->facts.length_bytes || ledgers_too_long(run, mask))
+        if (mask && !go_back(run, mask))
+                return false;
+        if (!mask || cursor->at_bytes == run->facts.length_bytes ||
+            (ledgers_too_long(run, mask) && !is_suspect(run, cursor->at_bytes)))
                 return false;
         if (!next_gap(run, mask, cursor->at_bytes, &start_bytes, &end_bytes, &lack_mask)) {
                 cursor->at_bytes = run->facts.length_bytes;
