@@ -23,6 +23,7 @@ import pathlib
 import random
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -156,7 +157,7 @@ class Servers:
         (self.folder / "d.sock").unlink(missing_ok=True)
         self.nbdkit = self.start(["nbdkit", "--exit-with-parent", "-f", "-U", str(self.folder / "d.sock"), "--filter=cache",
             "file", str(self.backing), f"cache={self.cache}"], "nbdkit.log")
-        wait_for(lambda: (self.folder / "d.sock").exists(), "nbdkit")
+        wait_for(lambda: listens(self.folder / "d.sock"), "nbdkit")
 
     def power_off(self):
         kill(self.nbdkit)
@@ -171,7 +172,7 @@ class Servers:
             command = ["strace", "-f", "-qqq", "-o", os.devnull, "-e", f"trace={kind}", "-e", "signal=none", "-e",
                 f"inject={kind}:signal=KILL:when={number}", *command]
         self.daemon = self.start(command, "kcopyd.log")
-        wait_for(lambda: self.address.exists() or self.died(), "kcopyd")
+        wait_for(lambda: listens(self.address) or self.died(), "kcopyd")
 
     def died(self):
         return self.daemon.poll() is not None
@@ -202,6 +203,16 @@ class Servers:
     def stop(self):
         for process in self.processes:
             kill(process)
+
+
+def listens(address):
+    """A socket is there before anybody listens on it."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(address))
+        except OSError:
+            return False
+    return True
 
 
 def kill(process):
@@ -310,7 +321,7 @@ def count_calls(observer):
             "--listen", f"unix:{servers.address}", "--state", str(servers.state),
             f"--checkpoint-interval={CHECKPOINT_S}", "--lanes=2", "--quarantine=0.2"]
         servers.daemon = servers.start(command, "kcopyd.log")
-        wait_for(servers.address.exists, "kcopyd")
+        wait_for(lambda: listens(servers.address), "kcopyd")
         told = servers.submit()
         servers.client("wait", str(told))
         kill(servers.daemon)

@@ -80,20 +80,20 @@ class Rig(crash.Servers):
         return [line.split() for line in path.read_text(encoding="ascii").split("\n") if line] if path.exists() else []
 
     def serve(self, end):
-        socket = self.folder / f"{end}.sock"
-        socket.unlink(missing_ok=True)
+        name = self.folder / f"{end}.sock"
+        name.unlink(missing_ok=True)
         # one thread: with more nbdkit 1.32 aborts when two of them answer a peer that has gone
         command = ["nbdkit", "-f", "-t", "1", str(PLUGIN), f"file={self.folder / end}", f"control={self.folder / end}.control",
             f"trace={self.folder / end}.trace"]
         if end == "dst" and self.namespace:
             command = ["ip", "netns", "exec", self.namespace, *command[:2], "-i", self.far, "-p", "10809", *command[2:]]
         else:
-            command[2:2] = ["-U", str(socket)]
+            command[2:2] = ["-U", str(name)]
         self.ends[end] = self.start(command, f"{end}.log")
         if end == "dst" and self.namespace:
-            wait_for(lambda: listens(self.namespace), "nbdkit")
+            wait_for(lambda: is_open(self.namespace), "nbdkit")
         else:
-            wait_for(socket.exists, "nbdkit")
+            wait_for(lambda: crash.listens(name), "nbdkit")
 
     def uri(self, end):
         if end == "dst" and self.namespace:
@@ -104,7 +104,7 @@ class Rig(crash.Servers):
         self.address.unlink(missing_ok=True)
         self.daemon = self.start(["kcopyd", "--listen", f"unix:{self.address}", "--state", str(self.state),
             f"--checkpoint-interval={checkpoint_s}", "--lanes=2", "--quarantine=0.2", "--cancel-grace=0.3"], "kcopyd.log")
-        wait_for(lambda: self.address.exists() or self.died(), "kcopyd")
+        wait_for(lambda: crash.listens(self.address) or self.died(), "kcopyd")
 
     def submit(self):
         status, lines = self.client("copy", "--detach", "--rate", str(crash.RATE), "--no-detect-zeroes", "--no-extents",
@@ -135,7 +135,7 @@ class Skipped(Exception):
     """It cannot be done on this machine."""
 
 
-def listens(namespace):
+def is_open(namespace):
     done = subprocess.run(["ip", "netns", "exec", namespace, "ss", "-ltn"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
     return b":10809" in done.stdout
 
