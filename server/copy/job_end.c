@@ -302,6 +302,25 @@ static bool doubt_unflushed_writes(const struct job *job, unsigned d, struct job
         return true;
 }
 
+static void not_complete(struct job_result *result, unsigned i)
+{
+        result->durable = false;
+        result->write_err |= 1ull << i;
+        if (result->state == JOB_COMPLETED)
+                result->state = JOB_FAILED;
+}
+
+/* What was said of a destination's end stands. */
+static void repeat_told(struct job *job)
+{
+        for (unsigned i = 0; job->lasting && i < job->spec->n_to; i++) {
+                struct job_destination_result *out = &job->result->destinations[i];
+
+                if (lasting_told(job, 1 + i) && lasting_fill(job, i, out) && out->error.error.code < 0)
+                        not_complete(job->result, i);
+        }
+}
+
 static void doubt_result(struct job *job)
 {
         struct job_result *result = job->result;
@@ -309,21 +328,9 @@ static void doubt_result(struct job *job)
         for (unsigned i = 0; i < job->spec->n_to; i++) {
                 if (job->run->view[i].done && result->destinations[i].error.error.code < 0)
                         continue; /* what was said stands, and it says enough */
-                if (!doubt_unflushed_writes(job, i, &result->destinations[i]))
-                        continue;
-                result->durable = false;
-                result->write_err |= 1ull << i;
-                if (result->state == JOB_COMPLETED)
-                        result->state = JOB_FAILED;
+                if (doubt_unflushed_writes(job, i, &result->destinations[i]))
+                        not_complete(result, i);
         }
-}
-
-/* What was said of a destination's end stands. */
-static void repeat_told(struct job *job)
-{
-        for (unsigned i = 0; job->lasting && i < job->spec->n_to; i++)
-                if (lasting_told(job, 1 + i))
-                        lasting_fill(job, i, &job->result->destinations[i]);
 }
 
 void job_on_run_done(struct kc_actor *actor, struct kc_msg *msg)

@@ -344,22 +344,24 @@ static bool is_suspect(const struct run *run, uint64_t at_bytes)
 }
 
 /* What could not be read lies behind the cursor. Where the first error ends the job it is looked at before
- * anything else is begun, else when all the rest is done. To go back nothing may be out. False: that is
- * waited for. */
+ * anything else is begun, else when all the rest is done; so is what somebody else, who reads for himself,
+ * has found out about. To go back nothing may be out. False: that is waited for. */
 static bool go_back(struct run *run, uint64_t mask)
 {
         struct cursor *cursor = &run->main;
-        bool now = run->spec->options.policy != COPY_POLICY_IGNORE ||
-                   cursor->at_bytes == run->facts.length_bytes || ledgers_too_long(run, mask);
+        bool at_end = cursor->at_bytes == run->facts.length_bytes;
+        bool now = at_end || run->spec->options.policy != COPY_POLICY_IGNORE || ledgers_too_long(run, mask);
+        bool suspects = run->suspects.n > 0 && run->suspects.ranges[0].start_bytes < cursor->at_bytes && now;
+        uint64_t start_bytes, end_bytes, lack_mask;
 
-        if (run->suspects.n == 0 || run->suspects.ranges[0].start_bytes >= cursor->at_bytes || !now)
+        if (!suspects && (!at_end || !next_gap(run, mask, 0, &start_bytes, &end_bytes, &lack_mask)))
                 return true;
         for (unsigned d = 0; d < run->facts.n_to; d++)
                 if (mask >> d & 1 && run->dests[d].outstanding_bytes > 0)
                         return false;
         if (cursor->fetching)
                 return false;
-        cursor->at_bytes = run->suspects.ranges[0].start_bytes;
+        cursor->at_bytes = suspects ? run->suspects.ranges[0].start_bytes : start_bytes;
         return true;
 }
 
