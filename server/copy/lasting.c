@@ -222,7 +222,7 @@ static void release_run(struct job *job)
 static void leave_if_halted(struct job *job)
 {
         if (job->lasting->suspended == SUSPEND_SHUTDOWN && !job->run && !job->resolve && !job->on_let_go &&
-            !job->result && journal_may_be_left(job->lasting->journal))
+            !job->lasting->msg_posted && !job->result && journal_may_be_left(job->lasting->journal))
                 job_leave(job);
 }
 

@@ -247,9 +247,9 @@ static void halted(struct job *job)
                 return;
         case SUSPEND_SHUTDOWN:
                 job_release_locks(job);
-                if (journal_may_be_left(lasting->journal))
+                if (journal_may_be_left(lasting->journal) && !lasting->msg_posted)
                         job_leave(job);
-                return; /* else when that is stored */
+                return; /* else when that is stored, or it is asked to */
         }
 }
 
@@ -273,7 +273,13 @@ void lasting_go_on(struct job *job)
 
 bool lasting_halts(struct job *job)
 {
-        if (!job->lasting || job->lasting->suspended == SUSPEND_NOT || job->cancel_wanted)
+        struct lasting *lasting = job->lasting;
+
+        /* None begins any more, asked to leave by now or not: who has left gives its locks back, and is gone
+         * when somebody overwrites what it has done. */
+        if (lasting && lasting->journal && job->engine->closing)
+                lasting->suspended = SUSPEND_SHUTDOWN;
+        if (!lasting || lasting->suspended == SUSPEND_NOT || job->cancel_wanted)
                 return false;
         kc_list_del(&job->runnable_node);
         kc_list_del(&job->overwriter_node);
