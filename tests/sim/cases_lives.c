@@ -224,11 +224,48 @@ static struct scenario *dies_again_and_again(uint64_t seed, bool verbose)
         return end(s);
 }
 
+/* ---- the daemon is stopped while a job waits for its source, and another one for its locks: that one does
+ * not begin when the first has left, or the next daemon would go on from what is there no longer */
+
+static bool first_is_lost(struct scenario *s)
+{
+        return first_has_mark(s) && state_of(s, &s->jobs[0]) == JOB_WAITING;
+}
+
+static struct scenario *none_begins_at_the_end(uint64_t seed, bool verbose)
+{
+        struct device_config config = case_device(512 * KIB);
+        struct scenario *s;
+        struct wish first = detached(0, 1), second = detached(0, 1);
+
+        config.lose_at_op = 3; /* the first one's source */
+        s = begin(seed, verbose, 1, config);
+        config.lose_at_op = 0;
+        scenario_device(s, &config);
+        lives_begin(s->lives);
+        first.retry_for_ns = 600 * SECOND_NS;
+        second.operation = COPY_OPERATION_ZERO;
+        second.options.rate_bytes_per_s = 0;
+        first.expect_completed = second.expect_completed = true;
+        scenario_submit(s, &first);
+        scenario_run(s, first_has_mark, "a checkpoint");
+        if (s->world.failed)
+                return end(s);
+        scenario_submit(s, &second);
+        scenario_run(s, first_is_lost, "the loss of the source");
+        if (s->world.failed)
+                return end(s);
+        lives_die(s->lives, DEATH_STOP);
+        scenario_run(s, lives_all_ended, "both ends");
+        return end(s);
+}
+
 const struct sim_case sim_cases[] = {
     {"overwritten-is-stored-first", overwritten_is_stored_first, 20},
     {"resumed-while-it-stops", resumed_while_it_stops, 20},
     {"who-holds-locks-comes-first", who_holds_locks_comes_first, 20},
     {"no-progress-is-given-up", no_progress_is_given_up, 10},
     {"dies-again-and-again", dies_again_and_again, 50},
+    {"none-begins-at-the-end", none_begins_at_the_end, 50},
 };
 const unsigned n_sim_cases = sizeof sim_cases / sizeof sim_cases[0];

@@ -30,6 +30,8 @@ static struct {
 
 struct options {
         uint64_t seed, from, count;
+        char **seeds; /* on the command line */
+        int n_seeds;
         bool one, verbose, list, keep_going;
         const char *case_name;
 };
@@ -176,6 +178,10 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
         case OPT_LIST:
                 options->list = true;
                 return 0;
+        case ARGP_KEY_ARGS:
+                options->seeds = state->argv + state->next;
+                options->n_seeds = state->argc - state->next;
+                return 0;
         case OPT_KEEP_GOING:
                 options->keep_going = true;
                 return 0;
@@ -186,8 +192,10 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
 
 int main(int argc, char **argv)
 {
-        static const struct argp argp = {
-            .options = argp_options, .parser = on_option, .doc = "Simulate the copy engine on random seeds."};
+        static const struct argp argp = {.options = argp_options,
+            .parser = on_option,
+            .args_doc = "[SEED…]",
+            .doc = "Simulate the copy engine on random seeds."};
         struct options options = {.from = 1, .count = DEFAULT_SEEDS};
         bool fine;
 
@@ -203,8 +211,12 @@ int main(int argc, char **argv)
                         puts(sim_cases[i].name);
                 return 0;
         }
+        fine = true;
         if (options.case_name)
                 fine = run_case(&options);
+        else if (options.n_seeds > 0)
+                for (int i = 0; i < options.n_seeds; i++)
+                        fine &= run_seeds(NULL, &options, strtoull(options.seeds[i], NULL, 0), 1);
         else
                 fine = run_seeds(NULL, &options, options.one ? options.seed : options.from,
                     options.one ? 1 : options.count);
