@@ -144,12 +144,13 @@ static void put_data(struct run *run, const struct report *report, const struct 
 static bool becomes_suspect(struct run *run, const struct report *report)
 {
         bool media = report->read_class == KC_CLASS_MEDIA && !report->read_dead;
+        unsigned n_tries = suspects_tries(&run->suspects, report->start_bytes);
 
         if (run->suspects.n > 0 && suspects_clear(&run->suspects, report->start_bytes, report->end_bytes) < 0)
                 return false; /* then it is tried once more than it need be */
         return report->read_status < 0 && media && report->span->kind == SPAN_DATA && run_going(run) &&
-               suspects_add(&run->suspects, report->start_bytes, report->end_bytes, run->facts.align_bytes) ==
-                   0;
+               suspects_add(&run->suspects, report->start_bytes, report->end_bytes, run->facts.align_bytes,
+                   n_tries + 1) == 0;
 }
 
 /* What was not done though nothing is wrong with it has no fate: another run does it. It is what a lost

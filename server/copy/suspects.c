@@ -61,7 +61,8 @@ int suspects_clear(struct suspects *suspects, uint64_t start_bytes, uint64_t end
                 struct suspect *range = &suspects->ranges[at];
 
                 if (range->start_bytes < start_bytes && range->end_bytes > end_bytes) {
-                        struct suspect rest = {end_bytes, range->end_bytes, range->piece_bytes};
+                        struct suspect rest = {
+                            end_bytes, range->end_bytes, range->piece_bytes, range->n_tries};
                         int r = insert(suspects, at + 1, rest);
 
                         if (r == 0)
@@ -78,17 +79,27 @@ int suspects_clear(struct suspects *suspects, uint64_t start_bytes, uint64_t end
         return 0;
 }
 
-int suspects_add(struct suspects *suspects, uint64_t start_bytes, uint64_t end_bytes, uint32_t align_bytes)
+int suspects_add(struct suspects *suspects, uint64_t start_bytes, uint64_t end_bytes, uint32_t align_bytes,
+    unsigned n_tries)
 {
-        uint64_t piece_bytes = (end_bytes - start_bytes) / PIECES;
+        uint64_t length_bytes = end_bytes - start_bytes, piece_bytes = length_bytes / PIECES;
+        bool block = length_bytes <= align_bytes;
 
-        if (end_bytes - start_bytes <= align_bytes || suspects->n >= SUSPECTS_MAX)
+        if ((block && n_tries >= SUSPECTS_TRIES) || suspects->n >= SUSPECTS_MAX)
                 return -ENOSPC;
         piece_bytes -= piece_bytes % align_bytes;
         if (piece_bytes == 0)
                 piece_bytes = align_bytes;
-        return insert(
-            suspects, find(suspects, start_bytes), (struct suspect){start_bytes, end_bytes, piece_bytes});
+        return insert(suspects, find(suspects, start_bytes),
+            (struct suspect){start_bytes, end_bytes, piece_bytes, n_tries});
+}
+
+unsigned suspects_tries(const struct suspects *suspects, uint64_t at_bytes)
+{
+        unsigned at = find(suspects, at_bytes);
+
+        return at < suspects->n && suspects->ranges[at].start_bytes <= at_bytes ? suspects->ranges[at].n_tries
+                                                                                : 0;
 }
 
 bool suspects_at(

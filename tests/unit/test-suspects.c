@@ -19,7 +19,7 @@ static void a_failed_chunk_is_tried_in_eighths(void **state)
         struct suspects suspects = {0};
         uint64_t bound, piece;
 
-        assert_int_equal(suspects_add(&suspects, 524288, 1048576, ALIGN), 0);
+        assert_int_equal(suspects_add(&suspects, 524288, 1048576, ALIGN, 1), 0);
         assert_false(suspects_at(&suspects, 0, &bound, &piece));
         assert_int_equal(bound, 524288);
         assert_true(suspects_at(&suspects, 524288, &bound, &piece));
@@ -34,17 +34,20 @@ static void pieces_end_with_one_block(void **state)
 {
         struct suspects suspects = {0};
         uint64_t bound, piece = 524288;
-        unsigned n = 0;
+        unsigned n = 1, n_alone = 0;
 
-        for (; suspects_add(&suspects, 0, piece, ALIGN) == 0; n++) {
+        for (; suspects_add(&suspects, 0, piece, ALIGN, n) == 0; n++) {
+                assert_int_equal(suspects_tries(&suspects, 0), n);
+                n_alone += piece == ALIGN;
                 assert_true(suspects_at(&suspects, 0, &bound, &piece));
                 assert_int_equal(piece % ALIGN, 0);
                 assert_int_equal(suspects_clear(&suspects, 0, bound), 0);
                 assert_int_equal(suspects.n, 0);
         }
         assert_int_equal(piece, ALIGN);
-        assert_int_equal(n, 4);
-        assert_int_equal(suspects_add(&suspects, 0, ALIGN, ALIGN), -ENOSPC);
+        assert_int_equal(n, SUSPECTS_TRIES);
+        assert_int_equal(n_alone, 2); /* and once before */
+        assert_int_equal(suspects_tries(&suspects, 0), 0);
         suspects_done(&suspects);
 }
 
@@ -53,9 +56,10 @@ static void there_is_an_end_to_them(void **state)
         struct suspects suspects = {0};
 
         for (unsigned i = 0; i < SUSPECTS_MAX; i++)
-                assert_int_equal(suspects_add(&suspects, i * 8192ull, i * 8192ull + 4096, ALIGN), 0);
+                assert_int_equal(suspects_add(&suspects, i * 8192ull, i * 8192ull + 4096, ALIGN, 1), 0);
         assert_int_equal(
-            suspects_add(&suspects, SUSPECTS_MAX * 8192ull, SUSPECTS_MAX * 8192ull + 4096, ALIGN), -ENOSPC);
+            suspects_add(&suspects, SUSPECTS_MAX * 8192ull, SUSPECTS_MAX * 8192ull + 4096, ALIGN, 1),
+            -ENOSPC);
         suspects_done(&suspects);
 }
 
@@ -78,7 +82,7 @@ static void cuts_leave_the_rest_as_it_was(void **state)
                         assert_int_equal(suspects_clear(&suspects, start * ALIGN, end * ALIGN), 0);
                         if (add && end - start > 1)
                                 assert_int_equal(
-                                    suspects_add(&suspects, start * ALIGN, end * ALIGN, ALIGN), 0);
+                                    suspects_add(&suspects, start * ALIGN, end * ALIGN, ALIGN, 1), 0);
                         for (uint64_t i = start; i < end; i++)
                                 is[i] = add && end - start > 1;
                         for (uint64_t i = 0; i < BLOCKS; i++)
