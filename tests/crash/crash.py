@@ -216,7 +216,14 @@ def listens(address):
 
 
 def kill(process):
-    """With all that it has started."""
+    """With all that it has started. A tracer is the last to go: then what it has traced is gone, too, and has let go of
+    what it had."""
+    children = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    traced = children.read_text().split() if process.args[0] == "strace" and process.poll() is None else []
+    for child in traced:
+        os.kill(int(child), signal.SIGKILL)
+    if traced:
+        process.wait()
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
