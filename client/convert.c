@@ -108,6 +108,31 @@ struct kcopy_planned_device convert_planned(const Kcopy__V1__PlannedDevice *plan
         };
 }
 
+unsigned convert_on_error(Kcopy__V1__ErrorPolicy policy)
+{
+        return policy == KCOPY__V1__ERROR_POLICY__ERROR_POLICY_CONTINUE ? KCOPY_CONTINUE
+               : policy == KCOPY__V1__ERROR_POLICY__ERROR_POLICY_IGNORE ? KCOPY_IGNORE_ERROR
+                                                                        : 0;
+}
+
+/* False: they are no ascending list. */
+static bool convert_bad_ranges(const Kcopy__V1__Completion *message, struct kcopy_sector_range *ret_ranges)
+{
+        uint64_t end = 0;
+
+        if (message->n_bad_ranges > KC_BAD_RANGES_MAX || (message->n_bad_ranges > 0 && !message->read_err))
+                return false;
+        for (size_t i = 0; i < message->n_bad_ranges; i++) {
+                const Kcopy__V1__SectorRange *range = message->bad_ranges[i];
+
+                if (range->sector < end || range->count == 0 || range->count > UINT64_MAX - range->sector)
+                        return false;
+                end = range->sector + range->count;
+                ret_ranges[i] = (struct kcopy_sector_range){range->sector, range->count};
+        }
+        return true;
+}
+
 bool convert_completion(const Kcopy__V1__Completion *message, struct convert_completion *ret_completion)
 {
         uint64_t seen = 0, failed = 0;
@@ -127,7 +152,8 @@ bool convert_completion(const Kcopy__V1__Completion *message, struct convert_com
                         failed |= UINT64_C(1) << destination->index;
                 convert_destination(destination, &ret_completion->destinations[destination->index]);
         }
-        if (failed != message->write_err || message->read_err != (message->source_error != NULL))
+        if (failed != message->write_err || message->read_err != (message->source_error != NULL) ||
+            !convert_bad_ranges(message, ret_completion->bad_ranges))
                 return false;
         ret_completion->result = (struct kcopy_result){
             .job = message->job,
@@ -140,6 +166,8 @@ bool convert_completion(const Kcopy__V1__Completion *message, struct convert_com
             .destinations = ret_completion->destinations,
             .refused_field = "",
             .refusal = {.errno_name = "", .message = ""},
+            .n_bad_ranges = (unsigned)message->n_bad_ranges,
+            .bad_ranges = ret_completion->bad_ranges,
         };
         return true;
 }

@@ -20,11 +20,14 @@ int convert_errno(const char *name, Kcopy__V1__ErrorClass error_class);
 void convert_destination(
     const Kcopy__V1__DestinationResult *message, struct kcopy_destination_result *ret_destination);
 
+/* KCOPY_CONTINUE, KCOPY_IGNORE_ERROR or 0. */
+unsigned convert_on_error(Kcopy__V1__ErrorPolicy policy);
 struct kcopy_planned_device convert_planned(const Kcopy__V1__PlannedDevice *planned);
 
 struct convert_completion {
         struct kcopy_result result;
         struct kcopy_destination_result destinations[KC_DESTINATIONS_MAX];
+        struct kcopy_sector_range bad_ranges[KC_BAD_RANGES_MAX];
 };
 /* False: the completion contradicts itself (states, indexes, bits without errors, errors without bits). */
 bool convert_completion(const Kcopy__V1__Completion *message, struct convert_completion *ret_completion);

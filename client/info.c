@@ -127,6 +127,7 @@ static int visit_job(
             .key = message->key,
             .rate_bytes_per_s = message->rate_bytes_per_s,
             .priority = message->priority,
+            .on_error = convert_on_error(message->on_error),
         };
         if (message->completion) {
                 info.result = &completion.result;

@@ -24,6 +24,7 @@ extern "C" {
 #define KCOPY_PAGE_BYTES 4096u
 #define KCOPY_SECTOR_BYTES 512u
 #define KCOPY_DESTINATIONS_MAX 64u
+#define KCOPY_BAD_RANGES_MAX 1024u
 
 struct kcopy_client;
 
@@ -144,6 +145,10 @@ struct kcopy_plan {
         const struct kcopy_planned_device *destinations;
 };
 
+struct kcopy_sector_range { /* of a device */
+        uint64_t sector, count;
+};
+
 struct kcopy_result {
         uint64_t job;               /* 0: refused, validated */
         enum kcopy_job_state state; /* completed, failed, cancelled, refused, lost, validated */
@@ -158,6 +163,10 @@ struct kcopy_result {
         bool has_limit;                      /* refused: a limit was passed … */
         uint64_t limit;                      /* … this one, in the field's unit */
         const struct kcopy_plan *plan;       /* validated: what it would have worked on; else NULL */
+        /* What of the source could not be read, ascending, disjoint; at most KCOPY_BAD_RANGES_MAX: where
+         * there are more, neighbours are joined, and what lies between them was read. */
+        unsigned n_bad_ranges;
+        const struct kcopy_sector_range *bad_ranges;
 };
 
 /* kcopyd's dm_kcopyd_notify_fn: read_err is 0 or 1; bit i of write_err set means destination i is not
@@ -300,6 +309,7 @@ struct kcopy_job_info {
         const char *key;                   /* of a detached job; "" where it has none */
         uint64_t rate_bytes_per_s;         /* as it was asked for; 0: no limit */
         unsigned priority;
+        unsigned on_error; /* KCOPY_CONTINUE, KCOPY_IGNORE_ERROR or 0: stop */
 };
 typedef void (*kcopy_job_fn)(void *opaque, const struct kcopy_job_info *job);
 /* Visit the jobs that this client may see, by ascending id; `terminal`: those that have ended as well, within

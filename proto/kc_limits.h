@@ -22,6 +22,7 @@
 #define KC_JOB_KEY_MAX_BYTES 128u
 #define KC_IDENTITY_MAX_BYTES 192u       /* of a device */
 #define KC_MESSAGE_MAX_BYTES 256u        /* text in an error */
+#define KC_BAD_RANGES_MAX 1024u          /* in one completion */
 #define KC_LIST_PAGE_MAX 64u             /* entries in one page of a list */
 #define KC_PROGRESS_INTERVAL_MIN_MS 100u /* who asks for less gets this */
 

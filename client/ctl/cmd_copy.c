@@ -12,6 +12,8 @@ static const struct argp_option OPTIONS[] = {
         "The destinations read as zeroes already: skip zeroes", 0},
     {"strict-once", TRANSFER_ARGS_FLAG(KCOPY_STRICT_ONCE), NULL, 0,
         "Read every block once, even if a slow destination then holds up the others", 0},
+    {"mapfile", TRANSFER_ARGS_MAPFILE, "FILE", 0,
+        "Say in FILE, as ddrescue would, what was copied and what could not be read", 0},
     {0},
 };
 

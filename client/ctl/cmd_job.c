@@ -1,13 +1,25 @@
 /* kcopyctl job: everything about one job. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "ctl/ctl.h"
 #include "ctl/ids.h"
 #include "ctl/json.h"
+#include "ctl/mapfile.h"
 #include "ctl/session.h"
 #include "ctl/text.h"
 #include "ctl/units.h"
+#include "ctl/usage.h"
+
+enum { KEY_MAPFILE = 256 };
+
+struct showing {
+        const struct ctl *ctl;
+        struct ids ids;
+        const char *mapfile; /* NULL: everything is shown instead */
+        enum ctl_status status;
+};
 
 static void print_error(const struct kcopy_endpoint_error *error)
 {
@@ -48,9 +60,8 @@ static const char *end_of(const struct kcopy_destination_info *info)
         }
 }
 
-static void visit(void *opaque, const struct kcopy_job_info *job)
+static void show(const struct ctl *ctl, const struct kcopy_job_info *job)
 {
-        const struct ctl *ctl = opaque;
         char text[TEXT_ESCAPED_BYTES], units[UNITS_TEXT_BYTES];
 
         if (ctl->json) {
@@ -71,6 +82,9 @@ static void visit(void *opaque, const struct kcopy_job_info *job)
                     job->source_sector);
         if (job->result)
                 print_error(&job->result->source_error);
+        if (job->result && job->result->n_bad_ranges > 1)
+                printf("    %u ranges could not be read; --mapfile or --json has them all\n",
+                    job->result->n_bad_ranges);
         for (unsigned i = 0; i < job->n_destinations; i++) {
                 const struct kcopy_destination_info *info = &job->destinations[i];
 
@@ -86,25 +100,97 @@ static void visit(void *opaque, const struct kcopy_job_info *job)
         }
 }
 
+/* ---- --mapfile */
+
+static bool refuse_map(uint64_t job, const char *why)
+{
+        char subject[40];
+
+        snprintf(subject, sizeof subject, "job %" PRIu64, job);
+        text_error(subject, "%s", why);
+        return false;
+}
+
+static bool write_map(const char *path, const struct kcopy_job_info *job)
+{
+        const struct mapfile map = {.path = path,
+            .source = job->source_device,
+            .source_sector = job->source_sector,
+            .goes_through = job->on_error == KCOPY_IGNORE_ERROR};
+
+        if (job->zero)
+                return refuse_map(job->job, "has no source that a mapfile could tell of");
+        if (!job->result)
+                return refuse_map(job->job, "has not ended, and its map is not known before; wait for it");
+        return mapfile_write(&map, job->result);
+}
+
+/* ---- the command */
+
+static void on_job(void *opaque, const struct kcopy_job_info *job)
+{
+        struct showing *showing = opaque;
+
+        if (!showing->mapfile)
+                show(showing->ctl, job);
+        else if (!write_map(showing->mapfile, job))
+                showing->status = CTL_REFUSED;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+        struct showing *showing = state->input;
+
+        switch (key) {
+        case KEY_MAPFILE:
+                showing->mapfile = arg;
+                return 0;
+        case ARGP_KEY_INIT:
+                state->child_inputs[0] = &showing->ids;
+                return 0;
+        case ARGP_KEY_END:
+                if (!showing->mapfile || showing->ids.n <= 1)
+                        return 0;
+                argp_error(state, "--mapfile is for one job");
+                return EINVAL;
+        default:
+                return ARGP_ERR_UNKNOWN;
+        }
+}
+
 enum ctl_status cmd_job(const struct ctl *ctl, int argc, char **argv)
 {
-        struct ids ids = {.n_min = 1};
+        static const struct argp_option OPTIONS[] = {
+            {"mapfile", KEY_MAPFILE, "FILE", 0,
+                "Of a copy that has ended: say in FILE, as ddrescue would, what was copied and what could "
+                "not be "
+                "read",
+                0},
+            {0},
+        };
+        static const struct argp_child CHILDREN[] = {
+            {&ids_argp, 0, NULL, 0}, {&usage_argp, 0, NULL, -1}, {0}};
+        static const struct argp ARGP = {.options = OPTIONS,
+            .parser = parse_option,
+            .args_doc = "ID...",
+            .doc = "Show everything about a job.",
+            .children = CHILDREN};
+        struct showing showing = {.ctl = ctl, .ids.n_min = 1};
         struct session session;
-        enum ctl_status status;
 
-        ids_parse("ID...", "Show everything about a job.", argc, argv, &ids);
-        status = session_open(&session, ctl, 1);
-        if (status != CTL_DONE)
-                return status;
-        for (unsigned i = 0; i < ids.n; i++) {
-                int rc = kcopy_get_job(session.client, ids.items[i], visit, (void *)(uintptr_t)ctl);
+        usage_parse(&ARGP, argc, argv, false, NULL, &showing);
+        showing.status = session_open(&session, ctl, 1);
+        if (showing.status != CTL_DONE)
+                return showing.status;
+        for (unsigned i = 0; i < showing.ids.n; i++) {
+                int rc = kcopy_get_job(session.client, showing.ids.items[i], on_job, &showing);
                 char subject[40];
 
                 if (rc < 0) {
-                        snprintf(subject, sizeof(subject), "job %" PRIu64, ids.items[i]);
-                        status = session_failed(&session, rc, subject);
+                        snprintf(subject, sizeof(subject), "job %" PRIu64, showing.ids.items[i]);
+                        showing.status = session_failed(&session, rc, subject);
                 }
         }
-        session_close(&session, status != CTL_NO_SERVER);
-        return status;
+        session_close(&session, showing.status != CTL_NO_SERVER);
+        return showing.status;
 }

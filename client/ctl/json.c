@@ -112,6 +112,17 @@ json_t *json_refused(const char *field, int rc, const char *message)
         return refused(&result);
 }
 
+static json_t *json_bad_ranges(const struct kcopy_result *result)
+{
+        json_t *list = json_array();
+
+        for (unsigned i = 0; list && i < result->n_bad_ranges; i++)
+                json_array_append_new(
+                    list, json_pack("{s:o, s:o}", "sector", json_number(result->bad_ranges[i].sector),
+                              "count", json_number(result->bad_ranges[i].count)));
+        return list;
+}
+
 json_t *json_completion(const char *from, const char *const *to, bool read_err, uint64_t write_err,
     const struct kcopy_result *result)
 {
@@ -131,9 +142,10 @@ json_t *json_completion(const char *from, const char *const *to, bool read_err, 
             json_number(result->job), "state", text_state(result->state), "read_err", read_err, "write_err",
             json_mask(write_err), "durable", result->durable, "length_bytes",
             json_number(result->length_bytes), "elapsed_ms", json_number(result->elapsed_ms), "source",
-            from || read_err ? json_pack("{s:o, s:o*, s:o}", "device", json_text(from), "uri",
-                                   captive_uri(from), "error", json_error(&result->source_error))
-                             : json_null(),
+            from || read_err
+                ? json_pack("{s:o, s:o*, s:o, s:o}", "device", json_text(from), "uri", captive_uri(from),
+                      "error", json_error(&result->source_error), "bad_ranges", json_bad_ranges(result))
+                : json_null(),
             "destinations", destinations);
 }
 
@@ -232,6 +244,7 @@ json_t *json_job(const struct kcopy_job_info *job)
                 json_object_set_new(object, "write_err", json_mask(job->write_err));
                 json_object_set_new(object, "durable", json_boolean(job->result->durable));
                 json_object_set_new(object, "source_error", json_error(&job->result->source_error));
+                json_object_set_new(object, "bad_ranges", json_bad_ranges(job->result));
         }
         return object;
 }

@@ -12,6 +12,7 @@
 #include "ctl/captive.h"
 #include "ctl/interrupt.h"
 #include "ctl/json.h"
+#include "ctl/mapfile.h"
 #include "ctl/names.h"
 #include "ctl/report.h"
 #include "ctl/text.h"
@@ -62,6 +63,16 @@ static void on_event(void *opaque, const struct kcopy_event *event)
         progress_update(&run->progress, event);
 }
 
+static bool write_map(const struct transfer *transfer, const struct kcopy_result *result)
+{
+        const struct mapfile map = {.path = transfer->mapfile,
+            .source = transfer->from_word,
+            .source_sector = transfer->from.sector,
+            .goes_through = transfer->options.flags & KCOPY_IGNORE_ERROR};
+
+        return !transfer->mapfile || mapfile_write(&map, result);
+}
+
 static void on_end(int read_err, uint64_t write_err, void *context, const struct kcopy_result *result)
 {
         struct run *run = context;
@@ -94,6 +105,8 @@ static void on_end(int read_err, uint64_t write_err, void *context, const struct
         if (run->status == CTL_FAILED || run->status == CTL_REFUSED)
                 captive_report_dead();
         report_print(&run->report, read_err, write_err, result);
+        if (result->n_destinations > 0 && !write_map(run->transfer, result) && run->status == CTL_DONE)
+                run->status = CTL_FAILED;
         if (run->ctl->json)
                 json_line(json_completion(run->transfer->zero ? NULL : run->transfer->from.device,
                     run->transfer->to_devices, read_err, write_err, result));
@@ -190,10 +203,13 @@ static enum ctl_status carry_out(const struct ctl *ctl, const struct transfer *t
                 .to_words = transfer->to_words,
                 .whole = whole(transfer)}};
         bool detached = transfer->options.flags & KCOPY_DETACHED;
-        enum ctl_status status = detached ? session_open(&run.session, ctl, 1)
-                                          : session_open_private(&run.session, ctl, transfer->pages);
+        enum ctl_status status;
         int rc;
 
+        if (transfer->mapfile && !mapfile_check(transfer->mapfile))
+                return CTL_USAGE;
+        status = detached ? session_open(&run.session, ctl, 1)
+                          : session_open_private(&run.session, ctl, transfer->pages);
         if (status != CTL_DONE)
                 return status;
         progress_init(&run.progress, transfer->progress_mode, ctl->json);

@@ -24,7 +24,8 @@ struct transfer {
         unsigned n_expected;                    /* the last one that is said, and one more */
         const char *from_word, *to_words[KCOPY_DESTINATIONS_MAX]; /* as typed, for messages */
         struct kcopy_options options;
-        unsigned pages; /* 0: the default */
+        unsigned pages;      /* 0: the default */
+        const char *mapfile; /* NULL: none is wanted */
         bool dry_run;
         enum progress_mode progress_mode;
 };

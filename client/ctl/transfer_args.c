@@ -259,6 +259,12 @@ static error_t check_words(const struct transfer_args *args, struct argp_state *
                 argp_error(state, "--key is for jobs with --detach");
                 return EINVAL;
         }
+        if (args->transfer.mapfile && (options->flags & KCOPY_DETACHED)) {
+                argp_error(state,
+                    "--mapfile is for a copy that is waited for; of a detached one, when it has ended: "
+                    "kcopyctl job ID --mapfile FILE");
+                return EINVAL;
+        }
         if (args->transfer.zero &&
             (args->transfer.expected[0].size_bytes || args->transfer.expected[0].identity)) {
                 argp_error(state, "zero has no source to expect anything of");
@@ -290,6 +296,9 @@ error_t transfer_args_parse(int key, char *arg, struct argp_state *state)
                 return add_word(args, arg, state);
         case ARGP_KEY_END:
                 return check_words(args, state);
+        case TRANSFER_ARGS_MAPFILE:
+                args->transfer.mapfile = arg;
+                return 0;
         default:
                 if (key < TRANSFER_ARGS_FLAG(0) ||
                     key >= TRANSFER_ARGS_FLAG(0x10000)) /* argp's own are above */

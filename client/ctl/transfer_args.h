@@ -9,6 +9,9 @@
 /* A command's own option that sets `flag` (enum kcopy_flag), as its key. */
 #define TRANSFER_ARGS_FLAG(flag) (0x10000 + (flag))
 
+/* … and of the one that names a mapfile. */
+#define TRANSFER_ARGS_MAPFILE 0x1ff
+
 /* The parser of both commands, for their argp. */
 error_t transfer_args_parse(int key, char *arg, struct argp_state *state);
 /* Parse the command line by `argp`, which has that parser and transfer_args_children, and carry it out. */

@@ -24,6 +24,8 @@ void checkpoint_free(struct checkpoint *checkpoint, unsigned n_to)
 {
         for (unsigned d = 0; checkpoint && d < n_to; d++)
                 ledger_done(&checkpoint->dests[d].ledger);
+        if (checkpoint)
+                bad_ranges_done(&checkpoint->bad);
         free(checkpoint);
 }
 
@@ -106,6 +108,10 @@ static bool begin(struct run *run)
 
         checkpoint->last_bytes = run->accounted_bytes;
         checkpoint->last_ns = kc_actor_now_ns(run->home);
+        if (bad_ranges_copy(&checkpoint->bad, &run->bad) < 0)
+                return false;
+        checkpoint->bad_error = run->bad_error;
+        checkpoint->bad_error_bytes = run->bad_error_bytes;
         for (unsigned d = 0; d < run->facts.n_to; d++) {
                 struct checkpoint_dest *end = &checkpoint->dests[d];
 

@@ -27,6 +27,9 @@ struct checkpoint {
         unsigned n_flushing;
         bool posted; /* control has it */
         struct kc_msg msg;
+        struct bad_ranges bad; /* as the ledgers were */
+        struct job_error bad_error;
+        uint64_t bad_error_bytes;
         struct checkpoint_dest {
                 struct flush_ticket flush;
                 struct run *run;

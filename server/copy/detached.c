@@ -226,7 +226,7 @@ struct recovery {
 static void doubt_all(struct store_mark *mark)
 {
         for (unsigned i = 1; i < 1 + mark->n_to; i++)
-                mark->ends[i].doubt_bytes = UINT64_MAX;
+                mark->ends[i].doubt_bytes = ledger_undecided(&mark->ends[i].ledger);
 }
 
 static int recover_job(struct engine *engine, struct store_job *from)

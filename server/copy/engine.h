@@ -10,6 +10,7 @@
 #ifndef COPY_ENGINE_H
 #define COPY_ENGINE_H
 
+#include "copy/bad_ranges.h"
 #include "copy/spec.h"
 #include "io/endpoint.h"
 
@@ -94,9 +95,13 @@ struct job_result {           /* the terminal event */
         bool durable;
         uint64_t length_bytes, elapsed_ns;
         struct job_error source_error;
+        struct bad_ranges bad; /* of the source: with any, read_err is set */
         unsigned n_destinations;
         struct job_destination_result destinations[];
 };
+
+struct job_result *job_result_new(unsigned n_destinations); /* zeroed; NULL: no memory */
+void job_result_free(struct job_result *result);            /* takes NULL */
 
 enum job_event_type { JOB_EVENT_STATE, JOB_EVENT_PROGRESS, JOB_EVENT_DESTINATION_DONE, JOB_EVENT_COMPLETION };
 

@@ -101,7 +101,7 @@ void history_shorten(struct job *job)
         job->brief = brief_new(job->result);
         if (!job->brief)
                 return;
-        free(job->result);
+        job_result_free(job->result);
         job->result = NULL;
         count(job);
 }

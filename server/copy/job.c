@@ -46,7 +46,7 @@ void job_free(struct job *job)
         kc_list_del(&job->history_node);
         lasting_free(job->lasting);
         free(job->stall);
-        free(job->result);
+        job_result_free(job->result);
         free(job->brief);
         owner_unref(job->owner);
         job_free_ends(job);

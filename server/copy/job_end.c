@@ -170,7 +170,7 @@ void job_end_unstarted(struct job *job)
 void job_end_unrun(struct job *job, enum job_state state, const struct kc_error *error, unsigned failed_end)
 {
         unsigned n = job->spec->n_to;
-        struct job_result *result = calloc(1, sizeof *result + n * sizeof *result->destinations);
+        struct job_result *result = job_result_new(n);
 
         if (!job->lasting || !job->lasting->resumed || job_waits_for_locks(job))
                 job_release_locks(job); /* else not before its end is told: it has written there */
@@ -184,7 +184,8 @@ void job_end_unrun(struct job *job, enum job_state state, const struct kc_error 
         }
         result->state = state;
         result->length_bytes = job->length_bytes;
-        result->n_destinations = n;
+        if (job->lasting)
+                lasting_fill_source(job, result);
         if (failed_end == 0 && job->spec->operation == COPY_OPERATION_COPY) {
                 result->source_error.error = *error;
                 result->read_err = true;
@@ -249,7 +250,7 @@ void job_check_run_gone(struct job *job)
                 return;
         }
         if (again) {
-                free(job->result);
+                job_result_free(job->result);
                 job->result = NULL;
                 job_wait_again(job);
                 job_release_locks(job);
@@ -321,15 +322,42 @@ static void repeat_told(struct job *job)
         }
 }
 
+/* It has ended with an error: what was said of it then stands. */
+static bool says_enough(const struct job_destination_result *told)
+{
+        return told->done && told->error.error.code < 0;
+}
+
 static void doubt_result(struct job *job)
 {
         struct job_result *result = job->result;
 
         for (unsigned i = 0; i < job->spec->n_to; i++) {
-                if (job->run->view[i].done && result->destinations[i].error.error.code < 0)
-                        continue; /* what was said stands, and it says enough */
-                if (doubt_unflushed_writes(job, i, &result->destinations[i]))
+                bool stands = says_enough(&job->run->view[i]);
+
+                if (stands)
+                        result->destinations[i] = job->run->view[i];
+                if (stands || doubt_unflushed_writes(job, i, &result->destinations[i]))
                         not_complete(result, i);
+        }
+}
+
+/* It was to be suspended, and then cancelled before it had stopped: what it has not done, it has not for
+ * that. */
+static void call_cancelled(struct job *job)
+{
+        struct job_result *result = job->result;
+
+        if (!job->cancel_wanted || !job->run->suspended || result->state != JOB_FAILED)
+                return;
+        result->state = JOB_CANCELLED;
+        for (unsigned i = 0; i < result->n_destinations; i++) {
+                struct job_error *error = &result->destinations[i].error;
+
+                if (error->error.class == KC_CLASS_STOPPED && !result->read_err &&
+                    !(job->lasting && lasting_told(job, 1 + i)))
+                        kc_error_set(&error->error, -ECANCELED, KC_CLASS_CANCELLED, "not complete: %s",
+                            job_cancel_reason(job));
         }
 }
 
@@ -343,6 +371,7 @@ void job_on_run_done(struct kc_actor *actor, struct kc_msg *msg)
         run->result = NULL;
         repeat_told(job);
         doubt_result(job);
+        call_cancelled(job);
         retire_devices(job, !run->drained);
         job->run_drained = run->drained;
         if (lasting_goes_on(job)) {
@@ -443,7 +472,9 @@ void job_on_run_snapshot(struct kc_actor *actor, struct kc_msg *msg)
         bool stalled = run->snapshot.reason[0] != '\0', was_stalled = job->stall != NULL;
 
         for (unsigned i = 0; i < job->spec->n_to; i++) /* what is told of an end has to stand */
-                if (run->snapshot.destinations[i].done)
+                if (says_enough(&run->view[i]))
+                        run->snapshot.destinations[i] = run->view[i];
+                else if (run->snapshot.destinations[i].done)
                         doubt_unflushed_writes(job, i, &run->snapshot.destinations[i]);
         emit_destinations_done(job, &run->snapshot);
         memcpy(run->view, run->snapshot.destinations, job->spec->n_to * sizeof *run->view);

@@ -152,6 +152,7 @@ static void fill_run(struct job *job, struct run *run, unsigned lane)
             options->progress_interval_ns ? options->progress_interval_ns : ENGINE_SNAPSHOT_NS;
         run->wants_helpers = run->n_legs > 1;
         run->facts.pinned = is_pinned(job, run, lane);
+        run->facts.last_try = job->restarted;
         run->facts.zero_job = job->spec->operation == COPY_OPERATION_ZERO;
         run->facts.length_bytes = job->length_bytes;
         run->facts.from_start_bytes = job->ends[0].region.start_bytes;

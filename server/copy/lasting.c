@@ -90,13 +90,20 @@ void job_on_checkpoint(struct kc_actor *actor, struct kc_msg *msg)
                 checkpoint_return(checkpoint);
                 return;
         }
+        if (bad_ranges_copy(&lasting->mark->bad, &checkpoint->bad) <
+            0) { /* then it goes on from an older one */
+                checkpoint_return(checkpoint);
+                return;
+        }
+        lasting->mark->ends[0].error = checkpoint->bad_error;
+        lasting->mark->ends[0].error_bytes = checkpoint->bad_error_bytes;
         for (unsigned d = 0; d < job->spec->n_to; d++) {
                 struct store_mark_end *end = &lasting->mark->ends[1 + d];
 
                 if (!checkpoint->dests[d].good || end->told)
                         continue;
                 if (ledger_copy(&end->ledger, &checkpoint->dests[d].ledger) < 0)
-                        continue; /* then it goes on from an older one */
+                        continue; /* likewise */
                 end->error = checkpoint->dests[d].error;
                 end->error_bytes = checkpoint->dests[d].error_bytes;
         }
@@ -189,6 +196,17 @@ bool lasting_fill(const struct job *job, unsigned d, struct job_destination_resu
         ledger->indeterminate += doubt_bytes;
         ledger->untouched -= doubt_bytes;
         return false;
+}
+
+void lasting_fill_source(const struct job *job, struct job_result *result)
+{
+        const struct store_mark *mark = job->lasting->mark;
+
+        if (!mark || mark->ends[0].error.error.code == 0)
+                return;
+        result->source_error = mark->ends[0].error;
+        result->read_err = true;
+        (void)bad_ranges_copy(&result->bad, &mark->bad); /* no memory: the first one is in the error */
 }
 
 void lasting_stop(struct job *job)

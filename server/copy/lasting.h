@@ -90,6 +90,8 @@ int lasting_prepare(struct job *job, struct run *run);
 /* It ends without a run: what runs have done to destination `d` goes to *ret_result, whose ledger says that
  * it is untouched. True: it had ended before, and this is all there is to say. */
 bool lasting_fill(const struct job *job, unsigned d, struct job_destination_result *ret_result);
+/* … and to *result what runs could not read. */
+void lasting_fill_source(const struct job *job, struct job_result *result);
 /* It ends: nothing more is tried. */
 void lasting_stop(struct job *job);
 /* It was accepted once and could not be resolved now: true if that may change, or an operator has to look. */

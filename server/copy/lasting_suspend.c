@@ -30,7 +30,8 @@ static bool may_come_back(const struct kc_error *error)
 /* Nothing wrong with the destination itself: it was held up by something else. */
 static bool is_bystander(const struct kc_error *error)
 {
-        return error->class == KC_CLASS_STOPPED || error->class == KC_CLASS_CANCELLED;
+        return error->class == KC_CLASS_STOPPED || error->class == KC_CLASS_CANCELLED ||
+               error->class == KC_CLASS_INTERNAL;
 }
 
 /* What is lost and may come back; NULL: nothing is. *ret_failed: something has failed that ends the job. */
@@ -115,11 +116,13 @@ static void note_doubt(struct job *job)
 /* What could not be read is left out by later runs, too: their end has to tell of it. */
 static void keep_source_error(struct job *job)
 {
-        struct store_mark_end *source = &job->lasting->mark->ends[0];
+        struct store_mark *mark = job->lasting->mark;
+        const struct run *run = job->run;
 
-        if (job->result->read_err && source->error.error.code == 0 &&
-            !(job->run->source_gone && may_come_back(&job->result->source_error.error)))
-                source->error = job->result->source_error;
+        if (bad_ranges_copy(&mark->bad, &job->result->bad) < 0)
+                return; /* it goes on from the last checkpoint, which has said enough */
+        mark->ends[0].error = run->bad_error;
+        mark->ends[0].error_bytes = run->bad_error_bytes;
 }
 
 /* Why another run is to follow; SUSPEND_NOT: none is. */
@@ -255,7 +258,7 @@ static void halted(struct job *job)
 
 void lasting_go_on(struct job *job)
 {
-        free(job->result);
+        job_result_free(job->result);
         job->result = NULL;
         job->run_done = job->run_drained = false;
         job->legs_posted = job->legs_late = 0;

@@ -183,6 +183,11 @@ uint64_t ledger_sum(const struct ledger *ledger, enum ledger_fate fate)
         return ledger->length_bytes - others_bytes;
 }
 
+uint64_t ledger_undecided(const struct ledger *ledger)
+{
+        return ledger_sum(ledger, LEDGER_UNTOUCHED) - ledger_given(ledger, LEDGER_UNTOUCHED);
+}
+
 bool ledger_gap(const struct ledger *ledger, uint64_t from_bytes, uint64_t *ret_start, uint64_t *ret_end)
 {
         uint64_t at_bytes = from_bytes > ledger->mark_bytes ? from_bytes : ledger->mark_bytes;

@@ -49,6 +49,8 @@ void ledger_settle(struct ledger *ledger, const uint64_t sums_bytes[LEDGER_N_FAT
 bool ledger_full(const struct ledger *ledger);
 /* Bytes with this fate; LEDGER_UNTOUCHED includes what has no fate yet, so that the five always add up. */
 uint64_t ledger_sum(const struct ledger *ledger, enum ledger_fate fate);
+/* Bytes without a fate. */
+uint64_t ledger_undecided(const struct ledger *ledger);
 /* The first gap (bytes without a fate) at or after `from`: true and its bounds, or false. */
 bool ledger_gap(const struct ledger *ledger, uint64_t from_bytes, uint64_t *ret_start, uint64_t *ret_end);
 

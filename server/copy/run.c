@@ -50,6 +50,12 @@ void run_stop(struct run *run, const char *why)
         order_all(run);
 }
 
+void run_no_memory(struct run *run)
+{
+        run->no_memory |= run_going(run);
+        run_stop(run, "the server is out of memory");
+}
+
 void run_drop(struct run *run, unsigned d)
 {
         if (run->dests[d].dropped)
@@ -246,7 +252,7 @@ void run_on_span_back(struct kc_actor *actor, struct kc_msg *msg)
         span->known_bytes += span->end_bytes - span->next_bytes;
         not_outstanding(run, span->mask, span->end_bytes - span->next_bytes);
         if (span->refused)
-                run_stop(run, "out of memory");
+                run_no_memory(run);
         maybe_free(run, span);
         run_work(run);
 }

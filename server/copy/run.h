@@ -42,6 +42,7 @@ struct run_facts {
         uint64_t timeout_ns;
         bool fua, unmap, detect_zeroes;
         bool pinned;        /* its lanes keep to a processor each */
+        bool last_try;      /* the job does not begin again when connections are dead at its beginning */
         uint64_t zero_mask; /* destinations that read as zeroes already */
         uint64_t told_mask; /* … whose end an earlier attempt has told */
         const char *identity;
@@ -145,8 +146,12 @@ struct run {
         uint64_t resize_deadline_ns;
         struct job_error source_error;
         uint64_t source_error_bytes;
-        struct suspects suspects; /* could not be read at once: tried again in pieces */
-        bool cancelled, abandoned, suspended;
+        struct suspects suspects;   /* could not be read at once: tried again in pieces … */
+        struct bad_ranges bad;      /* … all to no avail */
+        struct job_error bad_error; /* what was not read, and no connection was lost: the first; control's
+                                     from done_msg on */
+        uint64_t bad_error_bytes;
+        bool cancelled, abandoned, suspended, no_memory;
         const char *cancel_reason;  /* before cancel_msg is posted; static */
         const char *suspend_reason; /* likewise */
         bool stale;                 /* a connection was dead before anything was done: worth another try */
@@ -243,6 +248,7 @@ void run_check_resizes(struct run *run, uint64_t now_ns);
 void run_on_timer(struct kc_timer *timer);
 void run_work(struct run *run);
 void run_stop(struct run *run, const char *why);
+void run_no_memory(struct run *run); /* stop for that */
 void run_drop(struct run *run, unsigned d);
 void run_timer_at(struct run *run, uint64_t at_ns);
 bool run_going(const struct run *run); /* neither stopping nor over */

@@ -99,6 +99,9 @@ void run_source_failed(struct run *run, int status, enum kc_class class, uint64_
 
         if (keep_error(&run->source_error, &run->source_error_bytes, at_bytes, run->facts.from_start_bytes))
                 set_error(run, &run->source_error, status, class, device, "read");
+        if (!gone && !run->done_posted &&
+            keep_error(&run->bad_error, &run->bad_error_bytes, at_bytes, run->facts.from_start_bytes))
+                set_error(run, &run->bad_error, status, class, device, "read");
         if (gone)
                 run_endpoint_gone(run, 0);
         run->stale |= status == -ENOTCONN;
@@ -115,7 +118,7 @@ static void put(struct run *run, unsigned d, uint64_t start_bytes, uint64_t end_
                  */
                 if (fate != LEDGER_UNTOUCHED && fate != LEDGER_SKIPPED)
                         run->dests[d].lost_bytes += end_bytes - start_bytes;
-                run_stop(run, "out of memory");
+                run_no_memory(run);
         }
 }
 
@@ -209,9 +212,13 @@ void run_account(struct run *run, const struct report *report)
                 account_write(run, report, &report->writes[i], suspect);
         if (report->adrift)
                 run->n_adrift++;
-        if (report->read_status < 0 && !suspect)
-                run_source_failed(
-                    run, report->read_status, report->read_class, report->start_bytes, report->read_dead);
+        if (report->read_status >= 0 || suspect)
+                return;
+        if (report->read_class == KC_CLASS_MEDIA && !report->read_dead && !run->done_posted &&
+            bad_ranges_add(&run->bad, report->start_bytes, report->end_bytes) < 0)
+                run_no_memory(run);
+        run_source_failed(
+            run, report->read_status, report->read_class, report->start_bytes, report->read_dead);
 }
 
 /* ---- results */
@@ -227,6 +234,8 @@ static void explain(const struct run *run, struct job_error *error)
         else if (run->cancelled)
                 kc_error_set(
                     &error->error, -ECANCELED, KC_CLASS_CANCELLED, "not complete: %s", run->cancel_reason);
+        else if (run->no_memory)
+                kc_error_set(&error->error, -ENOMEM, KC_CLASS_INTERNAL, "not complete: %s", run->stop_reason);
         else
                 kc_error_set(&error->error, -ECANCELED, KC_CLASS_STOPPED,
                     "not complete: the job was stopped: %s", run->stop_reason);
@@ -276,6 +285,8 @@ void run_fill_result(struct run *run)
         result->length_bytes = run->facts.length_bytes;
         result->elapsed_ns = kc_actor_now_ns(run->home) - run->started_ns;
         result->source_error = run->source_error;
+        result->bad = run->bad;
+        run->bad = (struct bad_ranges){0};
         result->read_err = run->source_error.error.code < 0;
         result->n_destinations = run->facts.n_to;
         result->durable = true;

@@ -45,7 +45,7 @@ struct run *run_new(unsigned n_to, unsigned n_legs, const struct copy_spec *spec
         size_t to_bytes = sizeof(uint64_t) + sizeof(struct job_region) + sizeof(struct run_dest) +
                           sizeof(struct run_held) + 2 * sizeof(struct job_destination_result);
         struct run *run = calloc(1, sizeof *run + n_legs * leg_bytes + n_to * to_bytes);
-        struct job_result *result = kc_zalloc(sizeof *result + n_to * sizeof *result->destinations);
+        struct job_result *result = job_result_new(n_to);
         char *at = (char *)(run + 1);
 
         _Static_assert(sizeof(struct run) % 8 == 0 && sizeof(struct job_region) % 8 == 0 &&
@@ -54,7 +54,7 @@ struct run *run_new(unsigned n_to, unsigned n_legs, const struct copy_spec *spec
                            sizeof(struct leg_endpoint) % 8 == 0,
             "each part begins, aligned, where the one before it ends");
         if (!run || !result) {
-                free(result);
+                job_result_free(result);
                 free(run);
                 return NULL;
         }
@@ -92,8 +92,9 @@ int run_go_on(struct run *run, const struct store_mark *mark)
                         dest->durable = end->durable;
                 }
         }
-        run->source_error = mark->ends[0].error;
-        return 0;
+        run->bad_error = run->source_error = mark->ends[0].error;
+        run->bad_error_bytes = run->source_error_bytes = mark->ends[0].error_bytes;
+        return bad_ranges_copy(&run->bad, &mark->bad);
 }
 
 void run_free(struct run *run)
@@ -103,13 +104,14 @@ void run_free(struct run *run)
         checkpoint_free(run->checkpoint, run->facts.n_to);
         cursor_done(&run->main);
         suspects_done(&run->suspects);
+        bad_ranges_done(&run->bad);
         for (unsigned d = 0; d < run->facts.n_to; d++) {
                 if (run->dests[d].cursor)
                         cursor_done(run->dests[d].cursor);
                 free(run->dests[d].cursor);
                 ledger_done(&run->dests[d].ledger);
         }
-        free(run->result);
+        job_result_free(run->result);
         free(run);
 }
 
@@ -234,7 +236,7 @@ static void resize(struct run *run, unsigned d, unsigned flags)
 static void make_room(struct run *run)
 {
         for (unsigned d = 0; d < run->facts.n_to && run_going(run); d++)
-                if (run->to_regions[d].resize)
+                if (run->to_regions[d].resize && !run->dests[d].dropped)
                         resize(run, d, IO_GROW_ONLY);
 }
 
@@ -255,13 +257,21 @@ bool run_cut(struct run *run, unsigned d)
 /* The connection may have died while it waited for this job: then control opens it anew and starts again. */
 static bool dead_already(struct run *run)
 {
+        bool dead = false;
+
         for (unsigned i = 0; i < 1 + run->facts.n_to; i++) {
                 const struct leg_endpoint *le = &run->leg->endpoints[i];
 
-                if (le->endpoint && !le->remote && le->endpoint->dead)
-                        run_endpoint_gone(run, i);
+                if (!le->endpoint || le->remote || !le->endpoint->dead)
+                        continue;
+                dead = true;
+                if (i == 0)
+                        run_source_failed(run, -ENOTCONN, KC_CLASS_TRANSPORT, RUN_NO_PLACE, true);
+                else
+                        run_dest_failed(
+                            run, i - 1, -ENOTCONN, KC_CLASS_TRANSPORT, RUN_NO_PLACE, true, "before it began");
         }
-        return run->source_gone || run->dests_gone != 0;
+        return dead;
 }
 
 static void on_start(struct kc_actor *actor, struct kc_msg *msg)
@@ -288,14 +298,12 @@ static void on_start(struct kc_actor *actor, struct kc_msg *msg)
         run->legs_open = 1;
         run->leg->ready = true;
         rc = leg_open(run->leg);
-        if (rc == 0 && dead_already(run)) {
-                run->stale = true;
-                run_stop(run, "the connection was lost while the job waited");
-        } else if (rc < 0 || cursor_init(&run->main, run) < 0) {
-                run_stop(run, "out of memory");
-        } else {
-                make_room(run);
-        }
+        if (rc == 0 && dead_already(run) &&
+            !run->facts.last_try) /* whatever the policy: they may be there again */
+                run_stop(run, "a connection was lost while the job waited");
+        if (run_going(run) && (rc < 0 || cursor_init(&run->main, run) < 0))
+                run_no_memory(run);
+        make_room(run);
         run_timer_at(run, run->started_ns + TICK_NS);
         run_work(run);
 }

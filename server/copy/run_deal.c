@@ -188,7 +188,7 @@ static bool deal(struct run *run, enum span_kind kind, unsigned cursor, uint64_t
         struct span *span = kc_zalloc(sizeof *span);
 
         if (!span) {
-                run_stop(run, "out of memory");
+                run_no_memory(run);
                 return false;
         }
         span->run = run;
@@ -210,7 +210,7 @@ static bool skip(struct run *run, uint64_t mask, uint64_t start_bytes, uint64_t 
         for (unsigned d = 0; d < run->facts.n_to; d++) {
                 if (mask >> d & 1 && ledger_put(&run->dests[d].ledger, start_bytes,
                                          start_bytes + length_bytes, LEDGER_SKIPPED) < 0) {
-                        run_stop(run, "out of memory");
+                        run_no_memory(run);
                         return false;
                 }
         }

@@ -22,6 +22,7 @@ void store_mark_free(struct store_mark *mark)
                 return;
         for (unsigned i = 0; i < 1 + mark->n_to; i++)
                 ledger_done(&mark->ends[i].ledger);
+        bad_ranges_done(&mark->bad);
         free(mark);
 }
 
@@ -32,7 +33,7 @@ void store_job_done(struct store_job *job)
         free(job->reason);
         free(job->spec);
         store_mark_free(job->mark);
-        free(job->result);
+        job_result_free(job->result);
         *job = (struct store_job){0};
 }
 

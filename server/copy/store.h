@@ -27,6 +27,7 @@
 /* How far a job is: what is on stable storage. */
 struct store_mark {
         uint64_t length_bytes;
+        struct bad_ranges bad; /* of the source; ends[0].error is the first */
         unsigned n_to;
         struct store_mark_end {
                 char identity[KC_IDENTITY_MAX_BYTES + 1]; /* of the device, as its provider names it */

@@ -18,9 +18,11 @@ ENCODE_BUILD(Kcopy__V1__Progress, progress)
 ENCODE_BUILD(Kcopy__V1__StateChange, state_change)
 ENCODE_BUILD(Kcopy__V1__DestinationInfo, destination_info)
 ENCODE_BUILD(Kcopy__V1__JobInfo, job_info)
+ENCODE_BUILD(Kcopy__V1__SectorRange, sector_range)
 
 /* Both ends number classes and states alike. */
 _Static_assert((int)KC_CLASS_INTERNAL == (int)KCOPY__V1__ERROR_CLASS__ERROR_CLASS_INTERNAL, "classes");
+_Static_assert((int)COPY_POLICY_IGNORE == (int)KCOPY__V1__ERROR_POLICY__ERROR_POLICY_IGNORE, "policies");
 _Static_assert((int)JOB_CANCELLED == (int)KCOPY__V1__JOB_STATE__JOB_STATE_CANCELLED, "states");
 
 char *encode_text(struct kc_budget *build, const char *text, size_t max_bytes)
@@ -129,8 +131,35 @@ static struct job_destination_result explain_stop(uint64_t job_id, struct job_de
         return result;
 }
 
-Kcopy__V1__Completion *encode_completion(struct kc_budget *build, uint64_t job_id,
-    const struct copy_spec *spec, const struct job_result *result, size_t text_max_bytes, bool stopped)
+/* How much is told. */
+struct detail {
+        size_t text_max_bytes;
+        bool ledgers; /* of jobs: and errors */
+        bool bad_ranges;
+};
+
+static bool bad_ranges_of(struct kc_budget *build, const struct copy_spec *spec, const struct bad_ranges *bad,
+    Kcopy__V1__Completion *message)
+{
+        message->bad_ranges = kc_budget_alloc(build, bad->n * sizeof message->bad_ranges[0]);
+        if (!message->bad_ranges)
+                return false;
+        for (unsigned i = 0; i < bad->n; i++) {
+                Kcopy__V1__SectorRange *range = build_sector_range(build);
+                uint64_t end_sectors = (bad->ranges[i].end_bytes + KC_SECTOR_BYTES - 1) / KC_SECTOR_BYTES;
+
+                if (!range)
+                        return false;
+                range->sector = spec->from.sector + bad->ranges[i].start_bytes / KC_SECTOR_BYTES;
+                range->count = end_sectors - bad->ranges[i].start_bytes / KC_SECTOR_BYTES;
+                message->bad_ranges[i] = range;
+        }
+        message->n_bad_ranges = bad->n;
+        return true;
+}
+
+static Kcopy__V1__Completion *completion_of(struct kc_budget *build, uint64_t job_id,
+    const struct copy_spec *spec, const struct job_result *result, const struct detail *detail, bool stopped)
 {
         Kcopy__V1__Completion *message = build_completion(build);
 
@@ -145,7 +174,9 @@ Kcopy__V1__Completion *encode_completion(struct kc_budget *build, uint64_t job_i
         message->durable = result->durable;
         message->length_bytes = result->length_bytes;
         message->elapsed_ms = result->elapsed_ns / NS_PER_MS;
-        if (!error_of(build, &result->source_error, text_max_bytes, &message->source_error))
+        if (!error_of(build, &result->source_error, detail->text_max_bytes, &message->source_error))
+                return NULL;
+        if (detail->bad_ranges && !bad_ranges_of(build, spec, &result->bad, message))
                 return NULL;
         message->destinations =
             kc_budget_alloc(build, result->n_destinations * sizeof(message->destinations[0]));
@@ -156,12 +187,20 @@ Kcopy__V1__Completion *encode_completion(struct kc_budget *build, uint64_t job_i
 
                 if (stopped)
                         destination = explain_stop(job_id, destination);
-                message->destinations[i] = encode_destination(build, i, &destination, text_max_bytes);
+                message->destinations[i] = encode_destination(build, i, &destination, detail->text_max_bytes);
                 if (!message->destinations[i])
                         return NULL;
         }
         message->n_destinations = result->n_destinations;
         return message;
+}
+
+Kcopy__V1__Completion *encode_completion(struct kc_budget *build, uint64_t job_id,
+    const struct copy_spec *spec, const struct job_result *result, bool stopped)
+{
+        static const struct detail everything = {KC_MESSAGE_MAX_BYTES, true, true};
+
+        return completion_of(build, job_id, spec, result, &everything, stopped);
 }
 
 /* Where one destination stands: a job that has not run yet has no results, and nothing of it was touched. */
@@ -206,12 +245,6 @@ Kcopy__V1__StateChange *encode_state(struct kc_budget *build, const struct engin
         message->reason = encode_text(build, view->reason, KC_MESSAGE_MAX_BYTES);
         return message->reason ? message : NULL;
 }
-
-/* How much of a job is told. */
-struct detail {
-        size_t text_max_bytes;
-        bool ledgers; /* and errors */
-};
 
 static Kcopy__V1__DestinationInfo *destination_info_of(struct kc_budget *build, struct engine *engine,
     const struct engine_job_view *view, unsigned index, const struct detail *detail)
@@ -258,6 +291,7 @@ static Kcopy__V1__JobInfo *job_info_of(struct kc_budget *build, struct engine *e
                 message->key = (char *)(uintptr_t)spec->lasting->key;
         message->rate_bytes_per_s = spec->options.rate_bytes_per_s;
         message->priority = spec->options.priority;
+        message->on_error = (Kcopy__V1__ErrorPolicy)spec->options.policy;
         if (!message->zero) {
                 message->source_device =
                     encode_text(build, engine_region_name(engine, spec, &spec->from), detail->text_max_bytes);
@@ -273,8 +307,7 @@ static Kcopy__V1__JobInfo *job_info_of(struct kc_budget *build, struct engine *e
         }
         message->n_destinations = spec->n_to;
         if (view->result) {
-                message->completion =
-                    encode_completion(build, view->job_id, spec, view->result, detail->text_max_bytes, false);
+                message->completion = completion_of(build, view->job_id, spec, view->result, detail, false);
                 if (!message->completion)
                         return NULL;
         }
@@ -284,8 +317,10 @@ static Kcopy__V1__JobInfo *job_info_of(struct kc_budget *build, struct engine *e
 Kcopy__V1__JobInfo *encode_job(
     struct kc_budget *build, struct engine *engine, const struct engine_job_view *view, size_t body_max_bytes)
 {
-        /* 64 destinations with everything are 65 KiB at the very most; the last of these are 25 */
-        static const struct detail details[] = {{ENCODE_NAME_MAX_BYTES, true}, {64, true}, {64, false}};
+        /* 64 destinations with everything but bad ranges are 65 KiB at the very most; the last of these are
+         * 25 */
+        static const struct detail details[] = {
+            {ENCODE_NAME_MAX_BYTES, true, true}, {64, true, true}, {64, true, false}, {64, false, false}};
         Kcopy__V1__JobInfo *message = NULL;
 
         for (size_t i = 0; i < sizeof(details) / sizeof(details[0]); i++) {

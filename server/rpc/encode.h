@@ -41,7 +41,7 @@ bool encode_refused(struct kc_budget *build, const struct engine_refusal *refusa
     Kcopy__V1__Refused *ret_message);
 /* `stopped`: what was cancelled is told as the server's doing. */
 Kcopy__V1__Completion *encode_completion(struct kc_budget *build, uint64_t job_id,
-    const struct copy_spec *spec, const struct job_result *result, size_t text_max_bytes, bool stopped);
+    const struct copy_spec *spec, const struct job_result *result, bool stopped);
 Kcopy__V1__DestinationResult *encode_destination(struct kc_budget *build, unsigned index,
     const struct job_destination_result *result, size_t text_max_bytes);
 Kcopy__V1__Progress *encode_progress(
@@ -51,7 +51,7 @@ Kcopy__V1__DeviceInfo *encode_device(
     struct kc_budget *build, const char *name, const struct endpoint_info *info);
 Kcopy__V1__Validated *encode_validated(struct kc_budget *build, const struct engine_plan *plan);
 /* Says as much as fits into `body_max_bytes`: first with everything, then with shorter texts, then without
- * the destinations' ledgers and errors. */
+ * bad ranges, then without the destinations' ledgers and errors. */
 Kcopy__V1__JobInfo *encode_job(struct kc_budget *build, struct engine *engine,
     const struct engine_job_view *view, size_t body_max_bytes);
 

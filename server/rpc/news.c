@@ -61,8 +61,7 @@ void news_send(struct session *session, const struct engine_job_view *view, stru
         kc_budget_reset(build);
         if (said.completion && view->result) {
                 SEND(session, completion, COMPLETION,
-                    encode_completion(build, view->job_id, view->spec, view->result, KC_MESSAGE_MAX_BYTES,
-                        session->rpc->stopped));
+                    encode_completion(build, view->job_id, view->spec, view->result, session->rpc->stopped));
                 return;
         }
         if (said.state)

@@ -253,8 +253,7 @@ static void send_end(struct session *session, const struct store_job *job)
 
         kc_budget_reset(&session->rpc->build);
         message.body_case = KCOPY__V1__SERVER_MESSAGE__BODY_COMPLETION;
-        message.completion = encode_completion(
-            &session->rpc->build, job->id, job->spec, job->result, KC_MESSAGE_MAX_BYTES, false);
+        message.completion = encode_completion(&session->rpc->build, job->id, job->spec, job->result, false);
         message.seq = job->next_seq - 1;
         if (message.completion)
                 session_send(session, &message);

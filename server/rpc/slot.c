@@ -197,8 +197,8 @@ static uint8_t *pack_completion(const struct slot *slot, const struct job_event 
         Kcopy__V1__Completion *completion;
 
         kc_budget_reset(build);
-        completion = encode_completion(build, event->job_id, event->spec, event->result, KC_MESSAGE_MAX_BYTES,
-            slot->session->rpc->stopped);
+        completion =
+            encode_completion(build, event->job_id, event->spec, event->result, slot->session->rpc->stopped);
         if (!completion)
                 return NULL;
         if (slot->of_batch)

@@ -6,12 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/num.h"
 #include "kcopy_store.pb-c.h"
 #include "rpc/encode.h"
 #include "rpc/request.h"
 
 /* What a completion takes at most while it is built: 64 destinations, each with its ledger and error. */
-#define BUILD_BYTES (128u << 10)
+#define BUILD_BYTES (256u << 10)
 #define NS_PER_MS 1000000u
 
 void codec_bytes_done(struct codec_bytes *bytes)
@@ -183,7 +184,7 @@ static int fates_message(const struct ledger *ledger, Kcopy__Store__V1__Fates *r
 
 /* NULL: there is none. */
 static Kcopy__Store__V1__MarkError *mark_error(
-    const struct job_error *error, Kcopy__Store__V1__MarkError *ret_message)
+    const struct job_error *error, uint64_t at_bytes, Kcopy__Store__V1__MarkError *ret_message)
 {
         if (error->error.code == 0)
                 return NULL;
@@ -193,10 +194,12 @@ static Kcopy__Store__V1__MarkError *mark_error(
         ret_message->message = (char *)error->error.message;
         ret_message->has_sector = error->has_sector;
         ret_message->sector = error->sector;
+        ret_message->at_bytes = at_bytes;
         return ret_message;
 }
 
-static void mark_error_of(const Kcopy__Store__V1__MarkError *message, struct job_error *ret_error)
+static void mark_error_of(
+    const Kcopy__Store__V1__MarkError *message, struct job_error *ret_error, uint64_t *ret_at_bytes)
 {
         if (!message || message->number <= 0)
                 return;
@@ -205,6 +208,7 @@ static void mark_error_of(const Kcopy__Store__V1__MarkError *message, struct job
         snprintf(ret_error->error.message, sizeof ret_error->error.message, "%s", message->message);
         ret_error->has_sector = message->has_sector;
         ret_error->sector = message->sector;
+        *ret_at_bytes = message->at_bytes;
 }
 
 int codec_pack_mark(const struct store_mark *mark, struct codec_bytes *ret_bytes)
@@ -213,6 +217,7 @@ int codec_pack_mark(const struct store_mark *mark, struct codec_bytes *ret_bytes
         Kcopy__Store__V1__MarkEnd ends[1 + KC_DESTINATIONS_MAX], *pointers[1 + KC_DESTINATIONS_MAX];
         Kcopy__Store__V1__Fates fates[1 + KC_DESTINATIONS_MAX];
         Kcopy__Store__V1__MarkError errors[1 + KC_DESTINATIONS_MAX];
+        uint64_t *bad;
         unsigned n = 0;
         int r = 0;
 
@@ -221,12 +226,22 @@ int codec_pack_mark(const struct store_mark *mark, struct codec_bytes *ret_bytes
                 kcopy__store__v1__mark_end__init(&ends[n]);
                 ends[n].identity = (char *)mark->ends[n].identity;
                 ends[n].size_bytes = mark->ends[n].size_bytes;
-                ends[n].error = mark_error(&mark->ends[n].error, &errors[n]);
+                ends[n].error = mark_error(&mark->ends[n].error, mark->ends[n].error_bytes, &errors[n]);
                 ends[n].told = mark->ends[n].told;
                 ends[n].durable = mark->ends[n].durable;
                 ends[n].fates = &fates[n];
                 pointers[n] = &ends[n];
         }
+        bad = calloc(mark->bad.n ? mark->bad.n : 1, 2 * sizeof *bad);
+        if (!bad)
+                r = -ENOMEM;
+        for (unsigned i = 0; r == 0 && i < mark->bad.n; i++) {
+                bad[2 * i] =
+                    mark->bad.ranges[i].start_bytes - (i > 0 ? mark->bad.ranges[i - 1].end_bytes : 0);
+                bad[2 * i + 1] = mark->bad.ranges[i].end_bytes - mark->bad.ranges[i].start_bytes;
+        }
+        message.bad = bad;
+        message.n_bad = 2 * (size_t)mark->bad.n;
         message.length_bytes = mark->length_bytes;
         message.n_ends = n;
         message.ends = pointers;
@@ -234,6 +249,7 @@ int codec_pack_mark(const struct store_mark *mark, struct codec_bytes *ret_bytes
                 r = pack(&message.base, ret_bytes);
         for (unsigned i = 0; i < n; i++)
                 free(fates[i].ranges);
+        free(bad);
         return r;
 }
 
@@ -269,6 +285,23 @@ static bool fates_of(const Kcopy__Store__V1__Fates *message, uint64_t length_byt
         return true;
 }
 
+/* Into an empty list; false: what it says cannot be. */
+static bool bad_of(const uint64_t *pairs, size_t n, uint64_t length_bytes, struct bad_ranges *ret_bad)
+{
+        uint64_t at_bytes = 0;
+
+        for (size_t i = 0; i + 1 < n; i += 2) {
+                if (pairs[i] > length_bytes - at_bytes || pairs[i + 1] > length_bytes - at_bytes - pairs[i] ||
+                    pairs[i + 1] == 0)
+                        return false;
+                at_bytes += pairs[i];
+                if (bad_ranges_add(ret_bad, at_bytes, at_bytes + pairs[i + 1]) < 0)
+                        return false;
+                at_bytes += pairs[i + 1];
+        }
+        return n % 2 == 0;
+}
+
 struct store_mark *codec_unpack_mark(const void *data, size_t bytes)
 {
         Kcopy__Store__V1__Mark *message = kcopy__store__v1__mark__unpack(NULL, bytes, data);
@@ -277,7 +310,7 @@ struct store_mark *codec_unpack_mark(const void *data, size_t bytes)
 
         if (sound)
                 mark = store_mark_new((unsigned)message->n_ends - 1, message->length_bytes);
-        sound = sound && mark;
+        sound = sound && mark && bad_of(message->bad, message->n_bad, mark->length_bytes, &mark->bad);
         for (size_t i = 0; sound && i < message->n_ends; i++) {
                 const Kcopy__Store__V1__MarkEnd *end = message->ends[i];
                 struct store_mark_end *to = &mark->ends[i];
@@ -287,7 +320,7 @@ struct store_mark *codec_unpack_mark(const void *data, size_t bytes)
                 if (sound)
                         memcpy(to->identity, end->identity, strlen(end->identity) + 1);
                 to->size_bytes = end->size_bytes;
-                mark_error_of(end->error, &to->error);
+                mark_error_of(end->error, &to->error, &to->error_bytes);
                 to->told = end->told;
                 to->durable = end->durable;
         }
@@ -316,7 +349,7 @@ int codec_pack_result(uint64_t job_id, const struct copy_spec *spec, const struc
 
         if (kc_budget_init(&build, BUILD_BYTES) < 0)
                 return -ENOMEM;
-        message = encode_completion(&build, job_id, spec, result, KC_MESSAGE_MAX_BYTES, false);
+        message = encode_completion(&build, job_id, spec, result, false);
         return pack_built(&build, message ? &message->base : NULL, ret_bytes);
 }
 
@@ -349,8 +382,8 @@ static bool fill_event(
                 return ret_message->destination_done->result != NULL;
         case JOB_EVENT_COMPLETION:
                 ret_message->body_case = KCOPY__V1__SERVER_MESSAGE__BODY_COMPLETION;
-                ret_message->completion = encode_completion(
-                    build, event->job_id, event->spec, event->result, KC_MESSAGE_MAX_BYTES, false);
+                ret_message->completion =
+                    encode_completion(build, event->job_id, event->spec, event->result, false);
                 return ret_message->completion != NULL;
         default: /* progress is not kept */
                 return false;
@@ -381,13 +414,26 @@ static void error_of(const Kcopy__V1__EndpointError *message, struct job_error *
         ret_error->sector = message->sector;
 }
 
-struct job_result *codec_unpack_result(const void *data, size_t bytes)
+/* False: it cannot be, or there is no memory. */
+static bool bad_range_of(
+    const Kcopy__V1__SectorRange *range, const struct copy_spec *spec, struct job_result *result)
+{
+        uint64_t first = range->sector - spec->from.sector, start_bytes = first * KC_SECTOR_BYTES;
+
+        return range->sector >= spec->from.sector && range->count > 0 &&
+               first < result->length_bytes / KC_SECTOR_BYTES + 1 && start_bytes < result->length_bytes &&
+               range->count <= (result->length_bytes - start_bytes + KC_SECTOR_BYTES - 1) / KC_SECTOR_BYTES &&
+               bad_ranges_add(&result->bad, start_bytes,
+                   kc_min_u64(start_bytes + range->count * KC_SECTOR_BYTES, result->length_bytes)) == 0;
+}
+
+struct job_result *codec_unpack_result(const struct copy_spec *spec, const void *data, size_t bytes)
 {
         Kcopy__V1__Completion *message = kcopy__v1__completion__unpack(NULL, bytes, data);
         struct job_result *result = NULL;
 
         if (message && message->n_destinations <= KC_DESTINATIONS_MAX)
-                result = calloc(1, sizeof *result + message->n_destinations * sizeof *result->destinations);
+                result = job_result_new((unsigned)message->n_destinations);
         if (result) {
                 result->state = (enum job_state)message->state;
                 result->read_err = message->read_err;
@@ -396,8 +442,12 @@ struct job_result *codec_unpack_result(const void *data, size_t bytes)
                 result->length_bytes = message->length_bytes;
                 result->elapsed_ns = message->elapsed_ms * NS_PER_MS;
                 error_of(message->source_error, &result->source_error);
-                result->n_destinations = (unsigned)message->n_destinations;
         }
+        for (size_t i = 0; result && i < message->n_bad_ranges; i++)
+                if (!bad_range_of(message->bad_ranges[i], spec, result)) {
+                        job_result_free(result);
+                        result = NULL;
+                }
         for (size_t i = 0; result && i < message->n_destinations; i++) {
                 const Kcopy__V1__DestinationResult *from = message->destinations[i];
                 struct job_destination_result *to = &result->destinations[i];

@@ -27,6 +27,7 @@ int codec_pack_event(
 
 struct copy_spec *codec_unpack_spec(const void *data, size_t bytes);
 struct store_mark *codec_unpack_mark(const void *data, size_t bytes);
-struct job_result *codec_unpack_result(const void *data, size_t bytes);
+/* `spec`: of the same job. */
+struct job_result *codec_unpack_result(const struct copy_spec *spec, const void *data, size_t bytes);
 
 #endif

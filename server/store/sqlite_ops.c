@@ -64,8 +64,8 @@ static int read_job(const struct op *op, sqlite3_stmt *at, bool with_mark, struc
         if (!job->spec)
                 return damaged(op, job->id, "specification");
         if (sqlite3_column_type(at, 11) != SQLITE_NULL) {
-                job->result =
-                    codec_unpack_result(sqlite3_column_blob(at, 11), (size_t)sqlite3_column_bytes(at, 11));
+                job->result = codec_unpack_result(
+                    job->spec, sqlite3_column_blob(at, 11), (size_t)sqlite3_column_bytes(at, 11));
                 if (!job->result)
                         return damaged(op, job->id, "result");
         }

@@ -4,8 +4,9 @@
  *
  * The control file has a line "OPERATION OFFSET LENGTH ACTION" per fault: an operation (read, write, zero,
  * trim, flush, any), the bytes it concerns (a request that touches one of them matches; flush: any), and an
- * errno's name, "hang" (until the line is gone) or "delay:MS". It is read anew for every request and replaced
- * by rename. The trace gets a line "OPERATION OFFSET LENGTH" per request, before its fault.
+ * errno's name, also so much later ("EIO:MS"), "hang" (until the line is gone) or "delay:MS". It is read anew
+ * for every request and replaced by rename. The trace gets a line "OPERATION OFFSET LENGTH" per request,
+ * before its fault.
  *
  * Owns: the descriptors of the file and the trace. Threads: nbdkit's, in parallel. */
 #include <errno.h>
@@ -131,10 +132,15 @@ static int meet(const char *op, uint64_t offset_bytes, uint64_t length_bytes)
                                 return -1;
                         continue;
                 }
-                if (strncmp(action, "delay:", 6) == 0) {
-                        unsigned ms = (unsigned)atoi(action + 6);
-                        return nbdkit_nanosleep(ms / 1000, ms % 1000 * 1000000);
-                }
+                char *late = strchr(action, ':');
+                unsigned ms = late ? (unsigned)atoi(late + 1) : 0;
+
+                if (late)
+                        *late = '\0';
+                if (nbdkit_nanosleep(ms / 1000, ms % 1000 * 1000000) < 0)
+                        return -1;
+                if (strcmp(action, "delay") == 0)
+                        return 0;
                 errno = errno_by_name(action);
                 nbdkit_error(
                     "%s %" PRIu64 " %" PRIu64 ": %s, as told", op, offset_bytes, length_bytes, action);

@@ -14,7 +14,7 @@ static void fail_job(struct checker *checker, const struct check_job *job, const
 /* ---- regions at the moment of a completion */
 
 /* No other live job changes what this one read or wrote, so that the contents can be looked at now. */
-static bool undisturbed(const struct checker *checker, const struct check_job *job, unsigned to)
+bool checker_undisturbed(const struct checker *checker, const struct check_job *job, unsigned to)
 {
         for (unsigned j = 0; j < checker->n_jobs; j++) {
                 const struct check_job *other = &checker->jobs[j];
@@ -44,7 +44,7 @@ static void check_contents(struct checker *checker, const struct check_job *job,
         const struct check_region *to = &job->to[i];
         const struct job_destination_result *result = &job->results[i];
 
-        if (to->device == NULL || result->error.error.code < 0 || !undisturbed(checker, job, i))
+        if (to->device == NULL || result->error.error.code < 0 || !checker_undisturbed(checker, job, i))
                 return;
         if (!result->durable && to->device->n_power_losses > 0) /* it may be told later than it was so */
                 return;
@@ -142,35 +142,6 @@ static void check_destination(struct checker *checker, const struct check_job *j
                 fail_job(checker, job, "ended with a destination that has not; destination", i);
 }
 
-static uint64_t round_down(uint64_t bytes, uint64_t align)
-{
-        return bytes - bytes % align;
-}
-
-/* Whose source has a bad place goes through everything: what is left out is that place, in blocks. */
-static void check_left_out(struct checker *checker, const struct check_job *job, unsigned i)
-{
-        const struct device_config *bad = job->from.device ? &job->from.device->config : NULL;
-        uint64_t align = IO_SECTOR_BYTES, start, end;
-
-        if (!bad || bad->bad_status != -EIO || !(bad->bad_ops >> IO_READ & 1) || job->lasting ||
-            job->options.policy != COPY_POLICY_IGNORE || job->source_error.class != KC_CLASS_MEDIA ||
-            job->results[i].error.error.class != KC_CLASS_STOPPED || job->end == JOB_CANCELLED)
-                return;
-        align = bad->block_min_bytes > align ? bad->block_min_bytes : align;
-        for (unsigned k = 0; k < job->n_to; k++)
-                if (job->to[k].device && job->to[k].device->config.block_min_bytes > align)
-                        align = job->to[k].device->config.block_min_bytes;
-        start =
-            bad->bad_start_bytes > job->from.start_bytes ? bad->bad_start_bytes - job->from.start_bytes : 0;
-        end = bad->bad_end_bytes > job->from.start_bytes ? bad->bad_end_bytes - job->from.start_bytes : 0;
-        start = round_down(start, align);
-        end = round_down(end + align - 1, align);
-        end = end > job->length_bytes ? job->length_bytes : end;
-        if (job->results[i].ledger.untouched > (end > start ? end - start : 0))
-                fail_job(checker, job, "leaves out more than what is bad; destination", i);
-}
-
 static void check_end_state(
     struct checker *checker, const struct check_job *job, const struct job_result *result)
 {
@@ -234,13 +205,13 @@ static void end_job(struct checker *checker, struct check_job *job, const struct
         for (unsigned i = 0; i < job->n_to && i < result->n_destinations; i++) {
                 job->results[i] = result->destinations[i];
                 check_destination(checker, job, i);
-                check_left_out(checker, job, i);
                 check_told(checker, job, i);
                 if (!job->lasting ||
                     job->destination_done_ns[i] == 0) /* else others may have had their turn since */
                         check_contents(checker, job, i);
                 check_let_go(checker, job, i);
         }
+        checker_check_bad(checker, job, &result->bad);
         world_say(checker->world, "job %u ended: state %d read_err %d write_err %" PRIx64 " %s", job->index,
             (int)result->state, result->read_err, result->write_err, result->source_error.error.message);
         for (unsigned i = 0; i < job->n_to && i < result->n_destinations; i++)

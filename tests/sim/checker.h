@@ -135,6 +135,11 @@ void checker_accepted(struct checker *checker, struct check_job *job, uint64_t i
 void checker_refused(struct checker *checker, struct check_job *job, const struct engine_refusal *refusal);
 void checker_validated(struct checker *checker, struct check_job *job, const struct engine_plan *plan);
 void checker_event(struct checker *checker, const struct job_event *event);
+/* Its bad ranges, when it has ended and the rest was checked. */
+void checker_check_bad(struct checker *checker, const struct check_job *job, const struct bad_ranges *bad);
+/* No other live job changes what this one read, or wrote to `to`, so that the contents can be looked at now.
+ */
+bool checker_undisturbed(const struct checker *checker, const struct check_job *job, unsigned to);
 unsigned checker_n_live(const struct checker *checker); /* submitted or accepted, not terminal */
 
 /* Whether `result` says what the job's terminal event said (checker.c). */

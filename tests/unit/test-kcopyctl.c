@@ -380,12 +380,14 @@ static void test_the_completion_line_is_as_documented(void **state)
             .length_bytes = 6,
             .elapsed_ms = 9,
             .n_destinations = 2,
-            .destinations = destinations};
+            .destinations = destinations,
+            .n_bad_ranges = 1,
+            .bad_ranges = &(struct kcopy_sector_range){3, 2}};
 
         check_json(json_completion("/s", TO, false, 2, &result),
             "{\"event\":\"completion\",\"job\":7,\"state\":\"failed\",\"read_err\":false,\"write_err\":[1],"
             "\"durable\":false,\"length_bytes\":6,\"elapsed_ms\":9,\"source\":{\"device\":\"/"
-            "s\",\"error\":null},"
+            "s\",\"error\":null,\"bad_ranges\":[{\"sector\":3,\"count\":2}]},"
             "\"destinations\":[{\"index\":0,\"device\":\"/"
             "a\",\"durable\":true,\"error\":null,\"bytes\":{\"copied\":1,"
             "\"zeroed\":2,\"skipped\":3,\"indeterminate\":0,\"untouched\":0}},{\"index\":1,\"device\":\"null:"

@@ -153,6 +153,10 @@ static void assert_like_map(const struct ledger *ledger, const unsigned char *ma
                 sums_bytes[map[i] == NO_FATE ? LEDGER_UNTOUCHED : map[i]]++;
         for (unsigned fate = 0; fate < LEDGER_N_FATES; fate++)
                 assert_int_equal(ledger_sum(ledger, fate), sums_bytes[fate]);
+        start_bytes = 0;
+        for (unsigned i = 0; i < MAP_BYTES; i++)
+                start_bytes += map[i] == NO_FATE;
+        assert_int_equal(ledger_undecided(ledger), start_bytes);
         while (gap < MAP_BYTES && map[gap] != NO_FATE)
                 gap++;
         for (gap_end = gap; gap_end < MAP_BYTES && map[gap_end] == NO_FATE;)

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/random.h"
@@ -44,6 +45,16 @@ static struct store_mark *random_mark(void)
                 if (i > 0)
                         put_random(&mark->ends[i].ledger);
         }
+        for (unsigned i = 0; i < random_below(40); i++) {
+                unsigned start = random_below(LENGTH - 1);
+
+                assert_int_equal(
+                    bad_ranges_add(&mark->bad, start, start + 1 + random_below(LENGTH - start)), 0);
+        }
+        if (mark->bad.n > 0) {
+                kc_error_set(&mark->ends[0].error.error, -EIO, KC_CLASS_MEDIA, "disk: bad");
+                mark->ends[0].error_bytes = mark->bad.ranges[0].start_bytes;
+        }
         return mark;
 }
 
@@ -60,6 +71,15 @@ static void assert_same_ledger(const struct ledger *a, const struct ledger *b)
         }
 }
 
+static void assert_same_bad(const struct bad_ranges *a, const struct bad_ranges *b)
+{
+        assert_int_equal(a->n, b->n);
+        for (unsigned i = 0; i < a->n; i++) {
+                assert_int_equal(a->ranges[i].start_bytes, b->ranges[i].start_bytes);
+                assert_int_equal(a->ranges[i].end_bytes, b->ranges[i].end_bytes);
+        }
+}
+
 static void a_random_mark_is_the_same_again(void **state)
 {
         random_seed();
@@ -71,6 +91,9 @@ static void a_random_mark_is_the_same_again(void **state)
                 read = codec_unpack_mark(bytes.data, bytes.bytes);
                 assert_non_null(read);
                 assert_int_equal(read->n_to, mark->n_to);
+                assert_same_bad(&read->bad, &mark->bad);
+                assert_int_equal(read->ends[0].error.error.code, mark->ends[0].error.error.code);
+                assert_int_equal(read->ends[0].error_bytes, mark->ends[0].error_bytes);
                 for (unsigned i = 0; i < 1 + mark->n_to; i++) {
                         assert_string_equal(read->ends[i].identity, mark->ends[i].identity);
                         assert_int_equal(read->ends[i].size_bytes, mark->ends[i].size_bytes);
@@ -119,13 +142,44 @@ static void a_damaged_mark_is_refused_or_sound(void **state)
         assert_true(n_refused > 300); /* it does look */
 }
 
+/* As sectors of the device, and back; the last one is not whole. */
+static void a_result_keeps_its_bad_ranges(void **state)
+{
+        struct copy_spec *spec = copy_spec_new(1, 2);
+        struct job_result *result = job_result_new(1), *read;
+        struct codec_bytes bytes;
+
+        assert_non_null(spec);
+        assert_non_null(result);
+        spec->from.device = copy_spec_name(spec, "a", 1);
+        spec->from.sector = 7;
+        result->state = JOB_FAILED;
+        result->length_bytes = 100 * 512 + 100;
+        result->read_err = true;
+        kc_error_set(&result->source_error.error, -EIO, KC_CLASS_MEDIA, "a: bad");
+        assert_int_equal(bad_ranges_add(&result->bad, 512, 1536), 0);
+        assert_int_equal(bad_ranges_add(&result->bad, 100 * 512, 100 * 512 + 100), 0);
+        assert_int_equal(codec_pack_result(1, spec, result, &bytes), 0);
+        read = codec_unpack_result(spec, bytes.data, bytes.bytes);
+        assert_non_null(read);
+        assert_same_bad(&read->bad, &result->bad);
+        job_result_free(read);
+        spec->from.sector = 9; /* then the first would begin before the job */
+        assert_null(codec_unpack_result(spec, bytes.data, bytes.bytes));
+        spec->from.sector = 6; /* and now the last would pass its end */
+        assert_null(codec_unpack_result(spec, bytes.data, bytes.bytes));
+        codec_bytes_done(&bytes);
+        job_result_free(result);
+        free(spec);
+}
+
 static void a_damaged_spec_or_result_is_refused(void **state)
 {
         static const uint8_t damaged[] = {0xff, 0xff, 0xff, 0xff}, empty[1];
 
         assert_null(codec_unpack_spec(damaged, sizeof damaged));
         assert_null(codec_unpack_spec(empty, 0)); /* it names no device */
-        assert_null(codec_unpack_result(damaged, sizeof damaged));
+        assert_null(codec_unpack_result(NULL, damaged, sizeof damaged));
 }
 
 static void errors_keep_their_numbers(void **state)
@@ -141,6 +195,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(a_random_mark_is_the_same_again),
             cmocka_unit_test(a_damaged_mark_is_refused_or_sound),
+            cmocka_unit_test(a_result_keeps_its_bad_ranges),
             cmocka_unit_test(a_damaged_spec_or_result_is_refused),
             cmocka_unit_test(errors_keep_their_numbers),
         };
