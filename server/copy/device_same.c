@@ -55,6 +55,7 @@ bool device_is_same(const struct device *device, const struct endpoint_info *inf
         return info->kind == own->kind && strcmp(info->identity.key, device_key(device)) == 0 &&
                info->identity.number == own->identity.number &&
                info->identity.base_bytes == own->identity.base_bytes &&
+               !io_instances_differ(info->identity.instance, own->identity.instance) &&
                (own->resizable || info->size_bytes == own->size_bytes) &&
                info->block_min_bytes == own->block_min_bytes && info->can_flush == own->can_flush;
 }

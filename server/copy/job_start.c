@@ -244,7 +244,7 @@ void job_on_created(struct kc_actor *actor, struct kc_msg *msg)
 
         created->status = device ? device_created(device, created->identity.key) : 0;
         if (created->status == 0 && run->job->lasting)
-                lasting_created(run->job, created->d, created->identity.key);
+                lasting_created(run->job, created->d, &created->identity);
         created->msg.on_message = run_on_created;
         kc_actor_post(run->home, &created->msg);
 }

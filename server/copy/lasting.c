@@ -217,11 +217,12 @@ void lasting_stop(struct job *job)
 
 /* ---- from the run */
 
-void lasting_created(struct job *job, unsigned d, const char *key)
+void lasting_created(struct job *job, unsigned d, const struct io_identity *identity)
 {
         struct store_mark_end *end = &job->lasting->mark->ends[1 + d];
 
-        snprintf(end->identity, sizeof end->identity, "%s", key);
+        snprintf(end->identity, sizeof end->identity, "%s", identity->key);
+        snprintf(end->instance, sizeof end->instance, "%s", identity->instance);
         if (job->lasting->journal && !has_ended(job))
                 journal_mark(job->lasting->journal);
 }

@@ -69,8 +69,8 @@ void lasting_ask(struct job *job, enum suspension what, struct copy_spec *spec);
 
 /* The devices are open and fit: that they are what they were. False: the job is suspended, or refused. */
 bool lasting_check(struct job *job);
-/* A destination is a file that was created, and is known as `key` from now on. */
-void lasting_created(struct job *job, unsigned d, const char *key);
+/* A destination is a file that was created, and is known as that from now on. */
+void lasting_created(struct job *job, unsigned d, const struct io_identity *identity);
 /* A destination has ended; tell it. */
 void lasting_destination_done(struct job *job, unsigned d, const struct job_destination_result *result);
 /* Its run is over: whether it goes on with another one, later. Asked once, when the result is there. */

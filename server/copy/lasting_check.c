@@ -41,6 +41,18 @@ static bool check_expected(struct job *job, unsigned i)
         return true;
 }
 
+static void note_device(struct store_mark_end *end, const struct device *device)
+{
+        const struct io_identity *identity = &device->info.identity;
+
+        if (!device->info.absent || device->born_key[0] != '\0') {
+                snprintf(end->identity, sizeof end->identity, "%s", device_key(device));
+                snprintf(end->instance, sizeof end->instance, "%s", identity->instance);
+                end->base_bytes = identity->base_bytes;
+        }
+        end->size_bytes = device->info.size_bytes;
+}
+
 /* Against what it was when it was opened first. A file's size is what the job makes it. */
 static bool check_same(struct job *job, unsigned i)
 {
@@ -48,9 +60,7 @@ static bool check_same(struct job *job, unsigned i)
         const struct device *device = job->ends[i].device;
 
         if (end->identity[0] == '\0') {
-                if (!device->info.absent || device->born_key[0] != '\0')
-                        snprintf(end->identity, sizeof end->identity, "%s", device_key(device));
-                end->size_bytes = device->info.size_bytes;
+                note_device(end, device);
                 return true;
         }
         if (strcmp(end->identity, device_key(device)) != 0)
@@ -58,6 +68,15 @@ static bool check_same(struct job *job, unsigned i)
                     "%s: is another device now (%s, it was %s); resume the job when it is the right one, or "
                     "cancel it",
                     device->name, device_key(device), end->identity);
+        if (end->base_bytes != device->info.identity.base_bytes ||
+            io_instances_differ(end->instance, device->info.identity.instance))
+                return refuse_changed(job, i,
+                    "%s: is another device of the same name now (%s at %llu, it was %s at %llu); resume the "
+                    "job when "
+                    "it is the right one, or cancel it",
+                    device->name, device->info.identity.instance,
+                    (unsigned long long)device->info.identity.base_bytes, end->instance,
+                    (unsigned long long)end->base_bytes);
         if (end->size_bytes != device->info.size_bytes && !(i > 0 && device->info.resizable))
                 return refuse_changed(job, i,
                     "%s: has %llu bytes now, it had %llu; resume the job when it has them again, or cancel "

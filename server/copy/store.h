@@ -32,6 +32,8 @@ struct store_mark {
         struct store_mark_end {
                 char identity[KC_IDENTITY_MAX_BYTES + 1]; /* of the device, as its provider names it */
                 uint64_t size_bytes;                      /* … its size then; 0 with "": not known yet */
+                char instance[IO_INSTANCE_MAX_BYTES];     /* … which of that name; and where it is in it */
+                uint64_t base_bytes;
                 struct job_error error; /* the first on the way, of a job that goes on all the same … */
                 uint64_t error_bytes;   /* … and where it is in the job */
                 struct ledger ledger;   /* destinations: fates that are on stable storage */

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/actor.h"
 #include "base/error.h"
@@ -24,6 +25,7 @@
 
 #define IO_SECTOR_BYTES 512u
 #define IO_KEY_MAX_BYTES 192
+#define IO_INSTANCE_MAX_BYTES 128u
 #define IO_EXTENTS_PER_REQ 128u
 
 enum io_op {
@@ -103,7 +105,21 @@ struct io_identity {
             key[IO_KEY_MAX_BYTES]; /* long names end in a digest; empty: shares nothing with anyone (null:) */
         uint64_t base_bytes;
         uint64_t number; /* of a block device: its own, whatever lies below; else 0 */
+        /* What tells it from another one that has the key at another time: "wwid:…" of a disk, else
+         * "seq:BOOT:N", its sequence number since the machine started, "born:…" of a file; "": not known. */
+        char instance[IO_INSTANCE_MAX_BYTES];
 };
+
+/* Whether these two, of the same key, are surely not the same: sequence numbers of two boots say nothing. */
+static inline bool io_instances_differ(const char *a, const char *b)
+{
+        const char *number = strrchr(a, ':');
+        bool counted = strncmp(a, "seq:", 4) == 0 && strncmp(b, "seq:", 4) == 0;
+
+        if (a[0] == '\0' || b[0] == '\0' || strcmp(a, b) == 0)
+                return false;
+        return !counted || strncmp(a, b, (size_t)(number - a)) == 0;
+}
 
 struct endpoint_info {
         enum io_kind kind;

@@ -115,6 +115,35 @@ static void identity_of_file(dev_t dev, uint64_t inode, struct io_identity *ret_
             (unsigned long long)inode);
 }
 
+/* Of what keeps its name when it is made again. Not of what backs a loop device: it need not have a path. */
+static void instance_of_file(int fd, struct io_identity *ret_identity)
+{
+        struct statx info;
+
+        if (statx(fd, "", AT_EMPTY_PATH, STATX_BTIME, &info) == 0 && (info.stx_mask & STATX_BTIME))
+                snprintf(ret_identity->instance, sizeof ret_identity->instance, "born:%lld.%09u",
+                    (long long)info.stx_btime.tv_sec, info.stx_btime.tv_nsec);
+}
+
+static void instance_of_disk(dev_t dev, struct io_identity *ret_identity)
+{
+        static const char *const names[] = {"wwid", "device/wwid", "serial"};
+        char line[100], boot[40] = "";
+        FILE *file;
+
+        for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+                if (sysfs_read(dev, names[i], line, sizeof line) && *line != '\0') {
+                        snprintf(ret_identity->instance, sizeof ret_identity->instance, "wwid:%s", line);
+                        return;
+                }
+        file = fopen("/proc/sys/kernel/random/boot_id", "re");
+        if (file == NULL)
+                return;
+        if (fscanf(file, "%39s", boot) == 1 && sysfs_read(dev, "diskseq", line, sizeof line))
+                snprintf(ret_identity->instance, sizeof ret_identity->instance, "seq:%s:%.20s", boot, line);
+        fclose(file);
+}
+
 static void identity_of_block(int fd, dev_t dev, struct io_identity *ret_identity)
 {
         uint64_t start_bytes;
@@ -138,6 +167,7 @@ static void identity_of_block(int fd, dev_t dev, struct io_identity *ret_identit
                 fd = -1;
         }
         snprintf(ret_identity->key, sizeof(ret_identity->key), "blk:%u:%u", major(dev), minor(dev));
+        instance_of_disk(dev, ret_identity);
 }
 
 void identity_of_open(int fd, const struct stat *st, struct io_identity *ret_identity)
@@ -148,6 +178,7 @@ void identity_of_open(int fd, const struct stat *st, struct io_identity *ret_ide
                 ret_identity->number = st->st_rdev;
         } else {
                 identity_of_file(st->st_dev, st->st_ino, ret_identity);
+                instance_of_file(fd, ret_identity);
         }
 }
 

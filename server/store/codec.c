@@ -226,6 +226,8 @@ int codec_pack_mark(const struct store_mark *mark, struct codec_bytes *ret_bytes
                 kcopy__store__v1__mark_end__init(&ends[n]);
                 ends[n].identity = (char *)mark->ends[n].identity;
                 ends[n].size_bytes = mark->ends[n].size_bytes;
+                ends[n].instance = (char *)mark->ends[n].instance;
+                ends[n].base_bytes = mark->ends[n].base_bytes;
                 ends[n].error = mark_error(&mark->ends[n].error, mark->ends[n].error_bytes, &errors[n]);
                 ends[n].told = mark->ends[n].told;
                 ends[n].durable = mark->ends[n].durable;
@@ -320,6 +322,8 @@ struct store_mark *codec_unpack_mark(const void *data, size_t bytes)
                 if (sound)
                         memcpy(to->identity, end->identity, strlen(end->identity) + 1);
                 to->size_bytes = end->size_bytes;
+                snprintf(to->instance, sizeof to->instance, "%s", end->instance);
+                to->base_bytes = end->base_bytes;
                 mark_error_of(end->error, &to->error, &to->error_bytes);
                 to->told = end->told;
                 to->durable = end->durable;

@@ -237,6 +237,21 @@ static void an_open_can_be_cancelled_at_any_moment(void **state)
         uv_sem_destroy(&stuck_leave);
 }
 
+/* A name and a number may be used again. */
+static void what_is_another_one_of_the_same_name(void **state)
+{
+        assert_false(io_instances_differ("", "born:1.000000002"));
+        assert_false(io_instances_differ("born:1.000000002", ""));
+        assert_false(io_instances_differ("born:1.000000002", "born:1.000000002"));
+        assert_true(io_instances_differ("born:1.000000002", "born:1.000000003"));
+        assert_true(io_instances_differ("wwid:a", "wwid:b"));
+        assert_false(io_instances_differ("seq:boot-1:7", "seq:boot-1:7"));
+        assert_true(io_instances_differ("seq:boot-1:7", "seq:boot-1:8"));
+        assert_true(io_instances_differ("seq:boot-1:7", "seq:boot-1:77"));
+        assert_false(io_instances_differ("seq:boot-1:7", "seq:boot-2:8")); /* nobody can tell */
+        assert_true(io_instances_differ("seq:boot-1:7", "wwid:a"));
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -244,6 +259,7 @@ int main(void)
             BOTH(refuses_what_is_not_permitted),
             BOTH(a_long_hostile_name_is_cut_and_escaped),
             BOTH(aliases_have_one_identity),
+            BOTH(what_is_another_one_of_the_same_name),
             BOTH(a_stuck_open_times_out_and_its_late_result_is_closed),
             BOTH(an_open_can_be_cancelled_at_any_moment),
         };

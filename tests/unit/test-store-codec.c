@@ -40,6 +40,8 @@ static struct store_mark *random_mark(void)
         for (unsigned i = 0; i < 1 + mark->n_to; i++) {
                 snprintf(mark->ends[i].identity, sizeof mark->ends[i].identity, "dev:%u", random_below(99));
                 mark->ends[i].size_bytes = random_below(1u << 30);
+                mark->ends[i].base_bytes = random_below(1u << 30);
+                snprintf(mark->ends[i].instance, sizeof mark->ends[i].instance, "born:%u", random_below(99));
                 mark->ends[i].told = random_below(2);
                 mark->ends[i].durable = random_below(2);
                 if (i > 0)
@@ -97,6 +99,8 @@ static void a_random_mark_is_the_same_again(void **state)
                 for (unsigned i = 0; i < 1 + mark->n_to; i++) {
                         assert_string_equal(read->ends[i].identity, mark->ends[i].identity);
                         assert_int_equal(read->ends[i].size_bytes, mark->ends[i].size_bytes);
+                        assert_int_equal(read->ends[i].base_bytes, mark->ends[i].base_bytes);
+                        assert_string_equal(read->ends[i].instance, mark->ends[i].instance);
                         assert_int_equal(read->ends[i].told, mark->ends[i].told);
                         assert_int_equal(read->ends[i].durable, mark->ends[i].durable);
                         assert_same_ledger(&read->ends[i].ledger, &mark->ends[i].ledger);
