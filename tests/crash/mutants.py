@@ -105,6 +105,14 @@ MUTANTS = [
         "        if (flock(fd, LOCK_EX | LOCK_NB) < 0) {", "        if (flock(fd, LOCK_SH | LOCK_NB) < 0) {", system("state-lock")),
     ("a further connection is not compared with the first", "server/copy/device.c",
         "        if (port->status == 0 && device_is_same(device, &port->info)) {", "        if (port->status == 0) {", SIM),
+    ("a job begins while the engine closes", "server/copy/lasting_suspend.c",
+        "        if (lasting && lasting->journal && job->engine->closing)\n                lasting->suspended = SUSPEND_SHUTDOWN;\n",
+        "", lives_case("none-begins-at-the-end")),
+    ("what could not be read is not stored with the checkpoint", "server/copy/checkpoint.c",
+        "        checkpoint->bad_error = run->bad_error;\n", "", system("detached-bad-sectors")),
+    ("another file of the same number is gone on with", "server/copy/lasting_check.c",
+        "            io_instances_differ(end->instance, device->info.identity.instance))", "            false)",
+        system("detached-another-file")),
     ("a replay begins one event late", "server/rpc/replay.c",
         "            .after = replay->next_seq - 1,", "            .after = replay->next_seq,", system("detached-records")),
 ]
@@ -153,6 +161,8 @@ def main():
     if args.list:
         print("\n".join(mutant[0] for mutant in chosen))
         return 0
+    if not chosen:
+        parser.error(f"no mutant has all of {args.only} in its name")
     n_alive = 0
     with tempfile.TemporaryDirectory(prefix="kcopy-mutants.") as folder, concurrent.futures.ThreadPoolExecutor(args.workers) as pool:
         runs = {pool.submit(run, mutant, number, pathlib.Path(folder)): mutant for number, mutant in enumerate(chosen)}
