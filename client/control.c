@@ -1,67 +1,32 @@
 /* Blocking requests that change what becomes of jobs, or who hears of it (kcopy.h). */
 #include "request.h"
 
-#define BODY(name) KCOPY__V1__CLIENT_MESSAGE__BODY_##name
-#define REPLY(name) KCOPY__V1__SERVER_MESSAGE__BODY_##name
-
 int kcopy_pause_job(struct kcopy_client *client, uint64_t job)
 {
-        Kcopy__V1__ClientMessage message = KCOPY__V1__CLIENT_MESSAGE__INIT;
-        Kcopy__V1__Pause body = KCOPY__V1__PAUSE__INIT;
-
-        body.job = job;
-        message.body_case = BODY(PAUSE);
-        message.pause = &body;
-        return request_run(client, &message, REPLY(DONE), NULL, NULL);
+        return RUN_NUMBERS(client, PAUSE, pause, Pause, .job = job);
 }
 
 int kcopy_resume_job(struct kcopy_client *client, uint64_t job)
 {
-        Kcopy__V1__ClientMessage message = KCOPY__V1__CLIENT_MESSAGE__INIT;
-        Kcopy__V1__Resume body = KCOPY__V1__RESUME__INIT;
-
-        body.job = job;
-        message.body_case = BODY(RESUME);
-        message.resume = &body;
-        return request_run(client, &message, REPLY(DONE), NULL, NULL);
+        return RUN_NUMBERS(client, RESUME, resume, Resume, .job = job);
 }
 
 int kcopy_cancel_job(struct kcopy_client *client, uint64_t job)
 {
-        Kcopy__V1__ClientMessage message = KCOPY__V1__CLIENT_MESSAGE__INIT;
-        Kcopy__V1__Cancel cancel = KCOPY__V1__CANCEL__INIT;
-
-        cancel.job = job;
-        message.body_case = BODY(CANCEL);
-        message.cancel = &cancel;
-        return request_run(client, &message, REPLY(DONE), NULL, NULL);
+        return RUN_NUMBERS(client, CANCEL, cancel, Cancel, .job = job);
 }
 
 int kcopy_adjust_job(
     struct kcopy_client *client, uint64_t job, unsigned flags, uint64_t rate_bytes_per_s, unsigned priority)
 {
-        Kcopy__V1__ClientMessage message = KCOPY__V1__CLIENT_MESSAGE__INIT;
-        Kcopy__V1__Adjust body = KCOPY__V1__ADJUST__INIT;
-
-        body.job = job;
-        body.set_rate = flags & KCOPY_ADJUST_RATE;
-        body.rate_bytes_per_s = rate_bytes_per_s;
-        body.set_priority = flags & KCOPY_ADJUST_PRIORITY;
-        body.priority = priority;
-        message.body_case = BODY(ADJUST);
-        message.adjust = &body;
-        return request_run(client, &message, REPLY(DONE), NULL, NULL);
+        return RUN_NUMBERS(client, ADJUST, adjust, Adjust, .job = job, .set_rate = flags & KCOPY_ADJUST_RATE,
+            .rate_bytes_per_s = rate_bytes_per_s, .set_priority = flags & KCOPY_ADJUST_PRIORITY,
+            .priority = priority);
 }
 
 int kcopy_forget_job(struct kcopy_client *client, uint64_t job)
 {
-        Kcopy__V1__ClientMessage message = KCOPY__V1__CLIENT_MESSAGE__INIT;
-        Kcopy__V1__Forget body = KCOPY__V1__FORGET__INIT;
-
-        body.job = job;
-        message.body_case = BODY(FORGET);
-        message.forget = &body;
-        return request_run(client, &message, REPLY(DONE), NULL, NULL);
+        return RUN_NUMBERS(client, FORGET, forget, Forget, .job = job);
 }
 
 static int watch(struct kcopy_client *client, Kcopy__V1__Watch *body, unsigned n_jobs, const uint64_t *jobs)

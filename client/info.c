@@ -8,9 +8,6 @@
 #include "kc_limits.h"
 #include "request.h"
 
-#define BODY(name) KCOPY__V1__CLIENT_MESSAGE__BODY_##name
-#define REPLY(name) KCOPY__V1__SERVER_MESSAGE__BODY_##name
-
 /* Of a visiting call: the visitor, and how far a list has been paged. */
 struct visit {
         union {
@@ -70,13 +67,7 @@ int kcopy_open(struct kcopy_client *client, const char *device, bool write, stru
 
 int kcopy_close(struct kcopy_client *client, uint64_t handle)
 {
-        Kcopy__V1__ClientMessage message = KCOPY__V1__CLIENT_MESSAGE__INIT;
-        Kcopy__V1__Close body = KCOPY__V1__CLOSE__INIT;
-
-        body.handle = handle;
-        message.body_case = BODY(CLOSE);
-        message.close = &body;
-        return request_run(client, &message, REPLY(DONE), NULL, NULL);
+        return RUN_NUMBERS(client, CLOSE, close, Close, .handle = handle);
 }
 
 /* ---- jobs */

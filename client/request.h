@@ -33,6 +33,20 @@ int request_wait(struct request *request);
 /* The same two in one, for a blocking call. */
 int request_run(struct kcopy_client *client, Kcopy__V1__ClientMessage *message,
     Kcopy__V1__ServerMessage__BodyCase expected, request_reply_fn on_reply, void *opaque);
+#define BODY(name) KCOPY__V1__CLIENT_MESSAGE__BODY_##name
+#define REPLY(name) KCOPY__V1__SERVER_MESSAGE__BODY_##name
+/* … of a message that has numbers only, and that Done answers: RUN_NUMBERS(client, PAUSE, pause, Pause, .job
+ * = 7). */
+#define RUN_NUMBERS(client_, NAME_, member_, Type_, ...)                                                     \
+        ({                                                                                                   \
+                Kcopy__V1__ClientMessage message_ = KCOPY__V1__CLIENT_MESSAGE__INIT;                         \
+                Kcopy__V1__##Type_ body_ = {                                                                 \
+                    .base = PROTOBUF_C_MESSAGE_INIT(&kcopy__v1__##member_##__descriptor), __VA_ARGS__};      \
+                                                                                                             \
+                message_.body_case = BODY(NAME_);                                                            \
+                message_.member_ = &body_;                                                                   \
+                request_run(client_, &message_, REPLY(DONE), NULL, NULL);                                    \
+        })
 /* For receive.c: a reply with a request's id has come. False: it is not what was asked for. */
 bool request_answer(struct request *request, const Kcopy__V1__ServerMessage *reply);
 struct request *request_find(struct kcopy_client *client, uint64_t ticket);

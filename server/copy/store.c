@@ -37,6 +37,17 @@ void store_job_done(struct store_job *job)
         *job = (struct store_job){0};
 }
 
+void store_req_begin(struct store_req *req, struct job_store *store)
+{
+        req->status = 0;
+        req->error = (struct kc_error){.code = 0};
+        req->existed = req->more = false;
+        req->jobs = NULL;
+        req->events = NULL;
+        req->n_jobs = req->n_events = 0;
+        req->store = store;
+}
+
 void store_req_done(struct store_req *req)
 {
         for (unsigned i = 0; i < req->n_jobs; i++)

@@ -141,6 +141,8 @@ static inline int store_submit(struct job_store *store, struct store_req *req)
 
 /* Free what an answer brought; harmless twice, or without an answer. */
 void store_req_done(struct store_req *req);
+/* For stores: nothing is known of its answer yet. */
+void store_req_begin(struct store_req *req, struct job_store *store);
 void store_job_done(struct store_job *job);
 struct store_mark *store_mark_new(unsigned n_to, uint64_t length_bytes); /* with empty ledgers; or NULL */
 void store_mark_free(struct store_mark *mark);                           /* takes NULL */

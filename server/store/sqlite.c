@@ -154,13 +154,7 @@ static int submit(struct job_store *base, struct store_req *req)
 
         if (r < 0)
                 return r;
-        req->status = 0;
-        req->error = (struct kc_error){.code = 0};
-        req->existed = req->more = false;
-        req->jobs = NULL;
-        req->events = NULL;
-        req->n_jobs = req->n_events = 0;
-        req->store = base;
+        store_req_begin(req, base);
         req->msg.on_message = on_answer;
         req->msg.next = NULL;
         store->n_out++;

@@ -154,6 +154,15 @@ detach() {
         [ -n "$job" ] || fail "no id: $(cat "$out")"
 }
 
+# detach_and_pause ARGS…: the same, and paused when something of it is kept.
+detach_and_pause() {
+        detach "$@"
+        must_wait_for 20 job_is "$job" '.destinations[0].bytes.copied > 0'
+        ctl pause "$job"
+        expect_status 0
+        must_wait_for 20 job_is "$job" '.state == "paused"'
+}
+
 # job_is ID FILTER: what the daemon says of it satisfies the jq filter.
 job_is() {
         kcopyctl --json job "$1" 2>/dev/null </dev/null | jq -e "$2" >/dev/null

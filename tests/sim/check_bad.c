@@ -5,12 +5,6 @@
 
 #include "sim/checker.h"
 
-static void fail_job(struct checker *checker, const struct check_job *job, const char *what, uint64_t detail)
-{
-        world_fail(
-            checker->world, "job %u (id %" PRIu64 "): %s (%" PRIu64 ")", job->index, job->id, what, detail);
-}
-
 /* The range that is bad, in the job, in whole blocks; or nothing. */
 static struct bad_range worst(const struct check_job *job)
 {
@@ -41,9 +35,9 @@ static void check_list(struct checker *checker, const struct check_job *job, con
 
                 if ((i > 0 && range->start_bytes <= at_bytes) || range->end_bytes <= range->start_bytes ||
                     range->end_bytes > job->length_bytes)
-                        fail_job(checker, job, "its bad ranges are no list; at", range->start_bytes);
+                        checker_fail_job(checker, job, "its bad ranges are no list; at", range->start_bytes);
                 if (range->start_bytes >= all.end_bytes || range->end_bytes <= all.start_bytes)
-                        fail_job(checker, job, "calls bad what is not; at", range->start_bytes);
+                        checker_fail_job(checker, job, "calls bad what is not; at", range->start_bytes);
                 at_bytes = range->end_bytes;
         }
 }
@@ -80,7 +74,7 @@ static void check_explained(struct checker *checker, const struct check_job *job
                 blamed |= job->results[i].error.error.code != 0 &&
                           job->results[i].error.error.class != KC_CLASS_STOPPED;
         if (!blamed)
-                fail_job(checker, job, "failed, and nothing says why", 0);
+                checker_fail_job(checker, job, "failed, and nothing says why", 0);
 }
 
 void checker_check_bad(struct checker *checker, const struct check_job *job, const struct bad_ranges *bad)
@@ -90,7 +84,7 @@ void checker_check_bad(struct checker *checker, const struct check_job *job, con
         uint64_t bad_bytes = 0;
 
         if (bad->n > 0 && !job->read_err)
-                fail_job(checker, job, "has bad ranges, and no error of the source", bad->n);
+                checker_fail_job(checker, job, "has bad ranges, and no error of the source", bad->n);
         if (job->options.policy == COPY_POLICY_IGNORE)
                 check_explained(checker, job);
         if (!job->from.device || checker->world->failed)
@@ -99,19 +93,19 @@ void checker_check_bad(struct checker *checker, const struct check_job *job, con
         for (unsigned i = 0; i < bad->n; i++)
                 bad_bytes += bad->ranges[i].end_bytes - bad->ranges[i].start_bytes;
         if (ignores && !job->lasting && bad_bytes > worst(job).end_bytes - worst(job).start_bytes)
-                fail_job(checker, job, "leaves out more than what is bad", bad_bytes);
+                checker_fail_job(checker, job, "leaves out more than what is bad", bad_bytes);
         for (unsigned i = 0; i < job->n_to; i++) {
                 known = known && lacks_bad_only(job, i, bad_bytes);
                 if (ignores && !job->lasting && job->source_error.class == KC_CLASS_MEDIA &&
                     job->results[i].error.error.class == KC_CLASS_STOPPED &&
                     job->results[i].ledger.untouched > bad_bytes)
-                        fail_job(checker, job, "leaves out more than it lists; destination", i);
+                        checker_fail_job(checker, job, "leaves out more than it lists; destination", i);
         }
         for (unsigned i = 0; known && i < job->n_to && !checker->expect_wrong_data; i++)
                 if (job->to[i].device && job->to[i].device->n_power_losses == 0 &&
                     (!job->lasting || job->destination_done_ns[i] == 0) &&
                     checker_undisturbed(checker, job, i) && !equal_outside(job, i, bad))
-                        fail_job(checker, job, "differs where nothing was bad; destination", i);
+                        checker_fail_job(checker, job, "differs where nothing was bad; destination", i);
         if (known && job->read_err && job->source_error.class == KC_CLASS_MEDIA && bad->n == 0)
-                fail_job(checker, job, "could not read something, and does not list it", 0);
+                checker_fail_job(checker, job, "could not read something, and does not list it", 0);
 }

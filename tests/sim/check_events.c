@@ -5,7 +5,7 @@
 
 #include "sim/checker.h"
 
-static void fail_job(struct checker *checker, const struct check_job *job, const char *what, uint64_t detail)
+void checker_fail_job(struct checker *checker, const struct check_job *job, const char *what, uint64_t detail)
 {
         world_fail(
             checker->world, "job %u (id %" PRIu64 "): %s (%" PRIu64 ")", job->index, job->id, what, detail);
@@ -51,9 +51,10 @@ static void check_contents(struct checker *checker, const struct check_job *job,
         if (!equal(job, to, to->device->cache)) {
                 checker->n_wrong_data++;
                 if (!checker->expect_wrong_data)
-                        fail_job(checker, job, "complete, but the regions differ; destination", i);
+                        checker_fail_job(checker, job, "complete, but the regions differ; destination", i);
         } else if (result->durable && !equal(job, to, to->device->stable)) {
-                fail_job(checker, job, "said to be durable, but a power cut loses it; destination", i);
+                checker_fail_job(
+                    checker, job, "said to be durable, but a power cut loses it; destination", i);
         }
 }
 
@@ -88,7 +89,8 @@ static void check_let_go(struct checker *checker, const struct check_job *job, u
                             (check_live(&checker->jobs[j]) || may_drain(&checker->jobs[j])))
                                 return; /* it uses the device too */
         if (!checker->handles_open && checker->close_is_quick)
-                fail_job(checker, job, "has its last word, but a device is open for writing; destination", i);
+                checker_fail_job(
+                    checker, job, "has its last word, but a device is open for writing; destination", i);
 }
 
 /* ---- what the terminal event says */
@@ -123,23 +125,24 @@ static void check_destination(struct checker *checker, const struct check_job *j
 
         if (ledger->copied + ledger->zeroed + ledger->skipped + ledger->indeterminate + ledger->untouched !=
             job->length_bytes)
-                fail_job(checker, job, "the five numbers do not add up; destination", i);
+                checker_fail_job(checker, job, "the five numbers do not add up; destination", i);
         if (bit != (result->error.error.code != 0))
-                fail_job(checker, job, "write_err bit and error disagree; destination", i);
+                checker_fail_job(checker, job, "write_err bit and error disagree; destination", i);
         if (bit && !error_told(&result->error))
-                fail_job(checker, job, "an error without class, code or message; destination", i);
+                checker_fail_job(checker, job, "an error without class, code or message; destination", i);
         if (!bit && ledger->indeterminate + ledger->untouched > 0)
-                fail_job(checker, job, "complete, but not everything was written; destination", i);
+                checker_fail_job(checker, job, "complete, but not everything was written; destination", i);
         if (result->durable && bit)
-                fail_job(checker, job, "durable with an error; destination", i);
+                checker_fail_job(checker, job, "durable with an error; destination", i);
         if (job->durable && !result->durable)
-                fail_job(checker, job, "the job is durable, a destination is not", i);
+                checker_fail_job(checker, job, "the job is durable, a destination is not", i);
         if (!bit && !result->durable && wants_durable(job, i))
-                fail_job(checker, job, "complete without error, but not as durable as asked; destination", i);
+                checker_fail_job(
+                    checker, job, "complete without error, but not as durable as asked; destination", i);
         if (ledger->skipped > 0 && !(job->options.zero_destinations >> i & 1))
-                fail_job(checker, job, "skipped what was not declared zero; destination", i);
+                checker_fail_job(checker, job, "skipped what was not declared zero; destination", i);
         if (!result->done)
-                fail_job(checker, job, "ended with a destination that has not; destination", i);
+                checker_fail_job(checker, job, "ended with a destination that has not; destination", i);
 }
 
 static void check_end_state(
@@ -148,21 +151,22 @@ static void check_end_state(
         bool errors = result->read_err || result->write_err != 0;
 
         if (result->state != JOB_COMPLETED && result->state != JOB_FAILED && result->state != JOB_CANCELLED)
-                fail_job(checker, job, "a terminal event with a state that is not", result->state);
+                checker_fail_job(checker, job, "a terminal event with a state that is not", result->state);
         if (result->state == JOB_COMPLETED && errors)
-                fail_job(checker, job, "completed with errors", result->write_err);
+                checker_fail_job(checker, job, "completed with errors", result->write_err);
         if (result->state != JOB_COMPLETED && !errors)
-                fail_job(checker, job, "not completed, but no errors", result->state);
+                checker_fail_job(checker, job, "not completed, but no errors", result->state);
         if (result->state == JOB_CANCELLED && !job->cancel_asked)
-                fail_job(checker, job, "cancelled, and nobody asked for it", 0);
+                checker_fail_job(checker, job, "cancelled, and nobody asked for it", 0);
         if (result->state != JOB_COMPLETED && job->expect_completed && !job->cancel_asked)
-                fail_job(checker, job, "not completed, and nothing was wrong; state", result->state);
+                checker_fail_job(checker, job, "not completed, and nothing was wrong; state", result->state);
         if (result->read_err != (result->source_error.error.code != 0))
-                fail_job(checker, job, "read_err and the source's error disagree", result->read_err);
+                checker_fail_job(checker, job, "read_err and the source's error disagree", result->read_err);
         if (result->n_destinations != job->n_to || result->length_bytes != job->length_bytes)
-                fail_job(checker, job, "the terminal event is of another job", result->length_bytes);
+                checker_fail_job(checker, job, "the terminal event is of another job", result->length_bytes);
         if (job->n_to < 64 && result->write_err >> job->n_to != 0)
-                fail_job(checker, job, "write_err has bits beyond the destinations", result->write_err);
+                checker_fail_job(
+                    checker, job, "write_err has bits beyond the destinations", result->write_err);
 }
 
 /* What was written, and not said to be durable, may be lost yet: another job's flush failed. */
@@ -185,13 +189,14 @@ static void check_told(struct checker *checker, const struct check_job *job, uns
                 return;
         if (told->durable != result->durable || told->error.error.code != result->error.error.code ||
             memcmp(&told->ledger, &result->ledger, sizeof told->ledger) != 0)
-                fail_job(checker, job, "the terminal event contradicts DestinationDone; destination", i);
+                checker_fail_job(
+                    checker, job, "the terminal event contradicts DestinationDone; destination", i);
 }
 
 static void end_job(struct checker *checker, struct check_job *job, const struct job_result *result)
 {
         if (job->state == CHECK_TERMINAL) {
-                fail_job(checker, job, "a second terminal event", 0);
+                checker_fail_job(checker, job, "a second terminal event", 0);
                 return;
         }
         job->state = CHECK_TERMINAL;
@@ -227,11 +232,11 @@ static void end_job(struct checker *checker, struct check_job *job, const struct
 static void destination_done(struct checker *checker, struct check_job *job, const struct job_event *event)
 {
         if (event->index >= job->n_to || job->destination_done_ns[event->index] > 0) {
-                fail_job(checker, job, "DestinationDone twice or of none", event->index);
+                checker_fail_job(checker, job, "DestinationDone twice or of none", event->index);
                 return;
         }
         if (event->destination->durable && event->destination->error.error.code != 0)
-                fail_job(checker, job, "DestinationDone says durable, with an error", event->index);
+                checker_fail_job(checker, job, "DestinationDone says durable, with an error", event->index);
         job->destination_done_ns[event->index] = checker->world->now_ns;
         job->told[event->index] = job->results[event->index] = *event->destination;
         if (job->lasting)
@@ -250,7 +255,7 @@ static void check_progress(
 {
         for (unsigned i = 0; i < event->n_destinations; i++)
                 if (event->done_bytes[i] > job->length_bytes)
-                        fail_job(checker, job, "progress beyond the length", event->done_bytes[i]);
+                        checker_fail_job(checker, job, "progress beyond the length", event->done_bytes[i]);
 }
 
 /* Do the two want the same bytes, and one of them to change them? */
@@ -300,7 +305,7 @@ static void state_changed(struct checker *checker, struct check_job *job, enum j
 
                 if (other != job && check_live(other) && other->running && !other->detached &&
                     (conflict(job, other) || conflict(other, job)) && has_begun(other))
-                        fail_job(
+                        checker_fail_job(
                             checker, job, "runs before the end of the job that holds its regions", other->id);
         }
 }
@@ -308,7 +313,7 @@ static void state_changed(struct checker *checker, struct check_job *job, enum j
 void check_event(struct checker *checker, struct check_job *job, const struct job_event *event)
 {
         if (job->state == CHECK_TERMINAL && event->type != JOB_EVENT_COMPLETION) {
-                fail_job(checker, job, "an event after the terminal one", event->type);
+                checker_fail_job(checker, job, "an event after the terminal one", event->type);
                 return;
         }
         switch (event->type) {
@@ -373,7 +378,7 @@ static bool is_same_job(
                 if (!other->stored || !other->key || other->id != id || strcmp(other->key, job->key) != 0)
                         continue;
                 if (other->length_bytes != length_bytes)
-                        fail_job(checker, job, "accepted with another length", length_bytes);
+                        checker_fail_job(checker, job, "accepted with another length", length_bytes);
                 world_say(checker->world, "job %u is job %u", job->index, other->index);
                 return true;
         }
@@ -383,24 +388,24 @@ static bool is_same_job(
 void checker_accepted(struct checker *checker, struct check_job *job, uint64_t id, uint64_t length_bytes)
 {
         if (job->state != CHECK_SUBMITTED)
-                fail_job(checker, job, "accepted in state", job->state);
+                checker_fail_job(checker, job, "accepted in state", job->state);
         if (job->options.validate_only)
-                fail_job(checker, job, "accepted, and was only to be validated", id);
+                checker_fail_job(checker, job, "accepted, and was only to be validated", id);
         if (job->detached && !job->stored && is_same_job(checker, job, id, length_bytes)) {
                 job->state = CHECK_GONE;
                 return;
         }
         if (job->detached && !job->stored)
-                fail_job(checker, job, "accepted, and not stored", id);
+                checker_fail_job(checker, job, "accepted, and not stored", id);
         for (unsigned j = 0; j < checker->n_jobs; j++)
                 if (checker->jobs[j].id == id && &checker->jobs[j] != job)
-                        fail_job(checker, job, "its id was used before", id);
+                        checker_fail_job(checker, job, "its id was used before", id);
         if (job->stored && job->id != id)
-                fail_job(checker, job, "accepted with another id than it is stored with", id);
+                checker_fail_job(checker, job, "accepted with another id than it is stored with", id);
         job->state = CHECK_ACCEPTED;
         job->id = id;
         if (length_bytes != job->length_bytes)
-                fail_job(checker, job, "accepted with another length", length_bytes);
+                checker_fail_job(checker, job, "accepted with another length", length_bytes);
         world_say(checker->world, "job %u accepted as %" PRIu64 ", %" PRIu64 " bytes", job->index, id,
             length_bytes);
 }
@@ -408,11 +413,11 @@ void checker_accepted(struct checker *checker, struct check_job *job, uint64_t i
 void checker_refused(struct checker *checker, struct check_job *job, const struct engine_refusal *refusal)
 {
         if (job->state != CHECK_SUBMITTED)
-                fail_job(checker, job, "refused in state", job->state);
+                checker_fail_job(checker, job, "refused in state", job->state);
         job->state = CHECK_REFUSED;
         if (refusal->error.code >= 0 || refusal->error.class == KC_CLASS_NONE ||
             refusal->error.message[0] == '\0')
-                fail_job(checker, job, "refused without code, class or message", 0);
+                checker_fail_job(checker, job, "refused without code, class or message", 0);
         if (job->expect_accepted && !job->cancel_asked)
                 world_fail(checker->world, "job %u: refused, but nothing is wrong with it: %s: %s",
                     job->index, refusal->field, refusal->error.message);
@@ -431,21 +436,21 @@ static void check_planned(struct checker *checker, const struct check_job *job,
                 return;
         if (!device->config.resizable && (planned->created || planned->size_bytes != device->size_bytes ||
                                              planned->size_after_bytes != device->size_bytes))
-                fail_job(checker, job, "a plan with a wrong size of a device", device->index);
+                checker_fail_job(checker, job, "a plan with a wrong size of a device", device->index);
         if (device->config.resizable && planned->size_after_bytes < region->start_bytes + job->length_bytes)
-                fail_job(checker, job, "a plan with a file too small for its region", device->index);
+                checker_fail_job(checker, job, "a plan with a file too small for its region", device->index);
 }
 
 void checker_validated(struct checker *checker, struct check_job *job, const struct engine_plan *plan)
 {
         if (job->state != CHECK_SUBMITTED)
-                fail_job(checker, job, "validated in state", job->state);
+                checker_fail_job(checker, job, "validated in state", job->state);
         if (!job->options.validate_only)
-                fail_job(checker, job, "validated, and was to be done", 0);
+                checker_fail_job(checker, job, "validated, and was to be done", 0);
         job->state = CHECK_VALIDATED;
         if (plan->length_bytes != job->length_bytes || plan->n_to != job->n_to ||
             plan->has_from != (job->operation == COPY_OPERATION_COPY))
-                fail_job(checker, job, "validated with the plan of another job", plan->length_bytes);
+                checker_fail_job(checker, job, "validated with the plan of another job", plan->length_bytes);
         for (unsigned i = 0; i < job->n_to && i < plan->n_to; i++)
                 check_planned(checker, job, &job->to[i], &plan->to[i]);
         for (unsigned i = 0; i < job->n_to; i++)

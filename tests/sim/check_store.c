@@ -7,12 +7,6 @@
 #include "copy/store.h"
 #include "sim/checker.h"
 
-static void fail_job(struct checker *checker, const struct check_job *job, const char *what, uint64_t detail)
-{
-        world_fail(
-            checker->world, "job %u (id %" PRIu64 "): %s (%" PRIu64 ")", job->index, job->id, what, detail);
-}
-
 static struct check_job *by_id(struct checker *checker, uint64_t id)
 {
         for (unsigned j = 0; j < checker->n_jobs; j++)
@@ -106,7 +100,7 @@ void checker_marked(struct checker *checker, uint64_t job_id, struct check_mark 
                 return;
         }
         if (job->state == CHECK_TERMINAL)
-                fail_job(checker, job, "a checkpoint after its end", 0);
+                checker_fail_job(checker, job, "a checkpoint after its end", 0);
         check_mark_free(job->mark);
         job->mark = mark;
         check_mark(checker, job);
@@ -127,14 +121,14 @@ struct check_job *checker_job_of(struct checker *checker, const struct copy_spec
 void checker_created(struct checker *checker, struct check_job *job, uint64_t id)
 {
         if (job->state != CHECK_SUBMITTED || job->stored)
-                fail_job(checker, job, "stored in state", job->state);
+                checker_fail_job(checker, job, "stored in state", job->state);
         for (unsigned j = 0; j < checker->n_jobs; j++)
                 if (checker->jobs[j].id == id)
-                        fail_job(checker, job, "stored under an id that was used before", id);
+                        checker_fail_job(checker, job, "stored under an id that was used before", id);
         for (unsigned j = 0; j < checker->n_jobs && job->key; j++)
                 if (&checker->jobs[j] != job && checker->jobs[j].stored && checker->jobs[j].key &&
                     strcmp(checker->jobs[j].key, job->key) == 0)
-                        fail_job(
+                        checker_fail_job(
                             checker, job, "stored, and a job with its key is there", checker->jobs[j].id);
         job->stored = true;
         job->id = id;
@@ -181,7 +175,7 @@ void checker_stored(struct checker *checker, const struct job_event *event)
         if (job == NULL)
                 return;
         if (event->seq != job->n_stored + 1 || job->n_stored == CHECKER_STORED_MAX) {
-                fail_job(checker, job, "an event is stored with the wrong number", event->seq);
+                checker_fail_job(checker, job, "an event is stored with the wrong number", event->seq);
                 return;
         }
         job->digests[job->n_stored++] = digest_of(event);
@@ -195,11 +189,12 @@ void checker_told(struct checker *checker, struct check_job *job, const struct j
                 return;
         }
         if (event->seq == 0 || event->seq > job->n_stored)
-                fail_job(checker, job, "an event is told that is not stored", event->seq);
+                checker_fail_job(checker, job, "an event is told that is not stored", event->seq);
         else if (event->seq <= job->told_seq)
-                fail_job(checker, job, "an event is told out of order", event->seq);
+                checker_fail_job(checker, job, "an event is told out of order", event->seq);
         else if (job->digests[event->seq - 1] != digest_of(event))
-                fail_job(checker, job, "an event is told in other words than it is stored", event->seq);
+                checker_fail_job(
+                    checker, job, "an event is told in other words than it is stored", event->seq);
         job->told_seq = event->seq;
 }
 

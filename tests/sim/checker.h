@@ -135,6 +135,9 @@ void checker_accepted(struct checker *checker, struct check_job *job, uint64_t i
 void checker_refused(struct checker *checker, struct check_job *job, const struct engine_refusal *refusal);
 void checker_validated(struct checker *checker, struct check_job *job, const struct engine_plan *plan);
 void checker_event(struct checker *checker, const struct job_event *event);
+/* The world's failure, told with the job's number and a number that helps. */
+void checker_fail_job(
+    struct checker *checker, const struct check_job *job, const char *what, uint64_t detail);
 /* Its bad ranges, when it has ended and the rest was checked. */
 void checker_check_bad(struct checker *checker, const struct check_job *job, const struct bad_ranges *bad);
 /* No other live job changes what this one read, or wrote to `to`, so that the contents can be looked at now.

@@ -30,7 +30,7 @@ static void draw_speed(struct world *world, struct device_config *config)
                 config->bytes_per_s = world_log_between(world, 1 << 20, 1 << 30);
 }
 
-struct device_config draw_device(struct world *world)
+static struct device_config draw_device(struct world *world)
 {
         struct device_config config = {.kind = IO_KIND_NBD};
         uint32_t min = DRAW(world, 1, 1, 512, 512, 4096, 65536);
@@ -60,7 +60,7 @@ struct device_config draw_device(struct world *world)
         return config;
 }
 
-void draw_fault(struct scenario *s, struct device_config *config)
+static void draw_fault(struct scenario *s, struct device_config *config)
 {
         struct world *world = &s->world;
         bool network = config->kind == IO_KIND_NBD;
@@ -274,4 +274,36 @@ void draw_config(struct scenario *s, bool faults)
         config->turn_bytes = DRAW(world, 4096, 64u << 10, 8u << 20);
         config->history_max_jobs = DRAW(world, 1, 3, 100, 10000);
         config->client_running_max = DRAW(world, 1, 2, 4, 64);
+}
+
+struct scenario *draw_begin(uint64_t seed, uint64_t salt, bool verbose)
+{
+        struct scenario *s;
+        struct world chance;
+
+        world_init(&chance, seed ^ salt, 1);
+        s = scenario_new(seed, (unsigned)world_between(&chance, 2, WORLD_LANES_MAX), verbose);
+        world_done(&chance);
+        return s;
+}
+
+unsigned draw_all_devices(struct scenario *s, bool faults, uint64_t late_max_ns)
+{
+        unsigned n_devices = (unsigned)world_between(&s->world, 2, 6);
+
+        for (unsigned i = 0; i < n_devices; i++) {
+                struct device_config config = draw_device(&s->world);
+
+                if (i == 0) {
+                        config.kind = IO_KIND_NBD;
+                        config.resizable = config.absent = false;
+                        config.keep_idle_ms = 1000;
+                }
+                if (late_max_ns > 0)
+                        config.late_max_ns = late_max_ns;
+                if (faults && world_one_in(&s->world, n_devices / 2))
+                        draw_fault(s, &config);
+                scenario_device(s, &config);
+        }
+        return n_devices;
 }

@@ -78,33 +78,16 @@ static void draw_clients(struct scenario *s)
 
 static struct scenario *draw(uint64_t seed, bool verbose)
 {
-        struct world chance;
-        struct scenario *s;
-        struct lives *lives;
-        unsigned n_devices, n_jobs;
+        struct scenario *s = draw_begin(seed, 0x11fe5, verbose);
+        struct lives *lives = lives_new(s);
+        unsigned n_jobs;
         bool faults, cuts;
 
-        world_init(&chance, seed ^ 0x11fe5, 1);
-        s = scenario_new(seed, (unsigned)world_between(&chance, 2, WORLD_LANES_MAX), verbose);
-        world_done(&chance);
-        lives = lives_new(s);
         faults = world_one_in(&s->world, 2);
         draw_config(s, faults);
         draw_lives_config(s);
         cuts = lives->n_cuts > 0;
-        n_devices = (unsigned)world_between(&s->world, 2, 6);
-        for (unsigned i = 0; i < n_devices; i++) {
-                struct device_config config = draw_device(&s->world);
-
-                if (i == 0)
-                        config.kind = IO_KIND_NBD, config.resizable = config.absent = false;
-                if (i == 0)
-                        config.keep_idle_ms = 1000;
-                config.late_max_ns = s->config.quarantine_ns - 1;
-                if (faults && world_one_in(&s->world, n_devices / 2))
-                        draw_fault(s, &config);
-                scenario_device(s, &config);
-        }
+        draw_all_devices(s, faults, s->config.quarantine_ns - 1);
         draw_clients(s);
         lives_begin(lives);
         n_jobs = (unsigned)world_between(&s->world, 1, 10);
@@ -121,13 +104,6 @@ struct scenario *sim_random(uint64_t seed, bool verbose)
         engine_memory_begin(1, 0);
         s = draw(seed, verbose);
         scenario_run(s, lives_all_ended, "jobs");
-        if (!s->world.failed)
-                lives_end(s);
-        if (s->world.failed || s->n_stuck > 0) { /* what it holds is not the point any more */
-                for (unsigned i = 0; i < s->n_lanes && s->engine; i++)
-                        provider_sim_die(&s->providers[i], true);
-                engine_memory_drop();
-                s->engine = NULL;
-        }
+        lives_end(s);
         return s;
 }

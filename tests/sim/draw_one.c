@@ -21,28 +21,13 @@ static void draw_job(struct scenario *s, bool faults)
 
 static struct scenario *draw(uint64_t seed, bool verbose)
 {
-        struct world chance;
-        struct scenario *s;
+        struct scenario *s = draw_begin(seed, 0x5eed, verbose);
         unsigned n_devices, n_clients, n_jobs;
         bool faults;
 
-        world_init(&chance, seed ^ 0x5eed, 1);
-        s = scenario_new(seed, (unsigned)world_between(&chance, 2, WORLD_LANES_MAX), verbose);
-        world_done(&chance);
         faults = world_one_in(&s->world, 2);
         draw_config(s, faults);
-        n_devices = (unsigned)world_between(&s->world, 2, 6);
-        for (unsigned i = 0; i < n_devices; i++) {
-                struct device_config config = draw_device(&s->world);
-
-                if (i == 0)
-                        config.kind = IO_KIND_NBD, config.resizable = config.absent = false;
-                if (i == 0)
-                        config.keep_idle_ms = 1000;
-                if (faults && world_one_in(&s->world, n_devices / 2))
-                        draw_fault(s, &config);
-                scenario_device(s, &config);
-        }
+        n_devices = draw_all_devices(s, faults, 0);
         scenario_start(s);
         n_clients = (unsigned)world_between(&s->world, 1, SCENARIO_CLIENTS_MAX);
         for (unsigned i = 0; i < n_clients && !s->world.failed; i++) {

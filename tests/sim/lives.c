@@ -327,7 +327,7 @@ bool lives_all_ended(struct scenario *s)
         return s->lives->up && !s->closing && scenario_all_ended(s) && store_sim_idle(&s->lives->store);
 }
 
-void lives_end(struct scenario *s)
+static void end_well(struct scenario *s)
 {
         struct lives *lives = s->lives;
 
@@ -341,4 +341,16 @@ void lives_end(struct scenario *s)
         if (store_sim_unended(&lives->store) > 0)
                 world_fail(&s->world, "the store has jobs that have not ended");
         scenario_end(s);
+}
+
+void lives_end(struct scenario *s)
+{
+        if (!s->world.failed)
+                end_well(s);
+        if (!s->world.failed && s->n_stuck == 0)
+                return;
+        for (unsigned i = 0; i < s->n_lanes && s->engine; i++)
+                provider_sim_die(&s->providers[i], true);
+        engine_memory_drop();
+        s->engine = NULL;
 }

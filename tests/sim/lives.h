@@ -36,7 +36,7 @@ struct lives *lives_new(struct scenario *s);
 void lives_begin(struct lives *lives);
 void lives_die(struct lives *lives, enum death death);
 bool lives_all_ended(struct scenario *s);
-/* Instead of scenario_end. */
+/* Instead of scenario_end, also of a scenario that has failed: what its engine holds is let go then. */
 void lives_end(struct scenario *s);
 /* Whether a device may lose its power: no job reads from it. */
 bool lives_may_cut(const struct scenario *s, const struct device *device);

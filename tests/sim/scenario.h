@@ -122,8 +122,11 @@ struct scenario *sim_random(uint64_t seed, bool verbose);
 
 /* draw.c: parts of a scenario, from the seed. */
 void draw_config(struct scenario *scenario, bool faults);
-struct device_config draw_device(struct world *world);
-void draw_fault(struct scenario *scenario, struct device_config *config);
+/* The number of lanes is drawn apart, so that the same seed is another scenario with another `salt`. */
+struct scenario *draw_begin(uint64_t seed, uint64_t salt, bool verbose);
+/* 2 to 6; returns how many. `late_max_ns`: how long writes without an answer may take to land; 0: as drawn.
+ */
+unsigned draw_all_devices(struct scenario *scenario, bool faults, uint64_t late_max_ns);
 /* A wish for one of the clients. */
 void draw_wish(struct scenario *scenario, bool faults, struct wish *ret_wish);
 

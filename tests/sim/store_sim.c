@@ -156,13 +156,7 @@ static int submit(struct job_store *base, struct store_req *req)
                 return r;
         if (store->world->current != 0)
                 world_fail(store->world, "store: a request of actor %u", store->world->current);
-        req->status = 0;
-        req->error = (struct kc_error){.code = 0};
-        req->existed = req->more = false;
-        req->jobs = NULL;
-        req->events = NULL;
-        req->n_jobs = req->n_events = 0;
-        req->store = base;
+        store_req_begin(req, base);
         entry = new (sizeof *entry);
         entry->req = req;
         if (req->op == STORE_CREATE)

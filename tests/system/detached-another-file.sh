@@ -7,10 +7,7 @@ requires jq
 random_file "$tmp/src" 16M
 truncate -s 16M "$tmp/dst"
 start_kcopyd --checkpoint-interval 0.2
-detach --rate 4194304 "$tmp/src" "$tmp/dst"
-must_wait_for 20 job_is "$job" '.destinations[0].bytes.copied > 0'
-ctl pause "$job"
-must_wait_for 20 job_is "$job" '.state == "paused"'
+detach_and_pause --rate 4194304 "$tmp/src" "$tmp/dst"
 kill_kcopyd
 inode=$(stat -c %i "$tmp/dst")
 for ((i = 0; i < 20; i++)); do # a file system that uses numbers again does so soon

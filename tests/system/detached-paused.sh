@@ -7,11 +7,7 @@ requires jq
 random_file "$tmp/src" 16M
 truncate -s 16M "$tmp/dst"
 start_kcopyd --checkpoint-interval 0.2
-detach --rate 4194304 "$tmp/src" "$tmp/dst"
-must_wait_for 20 job_is "$job" '.destinations[0].bytes.copied > 0'
-ctl pause "$job"
-expect_status 0
-must_wait_for 20 job_is "$job" '.state == "paused"'
+detach_and_pause --rate 4194304 "$tmp/src" "$tmp/dst"
 copied=$(kcopyctl --json job "$job" </dev/null | jq '.destinations[0].bytes.copied')
 [ "$copied" -gt 0 ] || fail "nothing of it is kept"
 kill_kcopyd

@@ -177,6 +177,48 @@ static void a_result_keeps_its_bad_ranges(void **state)
         free(spec);
 }
 
+/* Whatever has gone wrong, one frame takes it. */
+static void the_largest_result_fits_a_frame(void **state)
+{
+        struct copy_spec *spec = copy_spec_new(KC_DESTINATIONS_MAX, 2);
+        struct job_result *result = job_result_new(KC_DESTINATIONS_MAX), *read;
+        const uint64_t far_sectors = 1ull << 53, step_bytes = 1ull << 40;
+        struct codec_bytes bytes;
+        char text[KC_MESSAGE_MAX_BYTES];
+
+        assert_non_null(spec);
+        assert_non_null(result);
+        memset(text, 'x', sizeof text);
+        spec->from.device = copy_spec_name(spec, "a", 1);
+        spec->from.sector = far_sectors;
+        spec->context_bytes = KC_CONTEXT_MAX_BYTES;
+        result->state = JOB_FAILED;
+        result->length_bytes = BAD_RANGES_MAX * step_bytes;
+        result->read_err = true;
+        result->write_err = UINT64_MAX;
+        for (unsigned i = 0; i <= KC_DESTINATIONS_MAX; i++) {
+                struct job_error *error = i ? &result->destinations[i - 1].error : &result->source_error;
+
+                kc_error_set(&error->error, -EPROTONOSUPPORT, KC_CLASS_MEDIA, "%.*s", (int)sizeof text, text);
+                error->has_sector = true;
+                error->sector = UINT64_MAX;
+        }
+        for (unsigned i = 0; i < KC_DESTINATIONS_MAX; i++)
+                memset(&result->destinations[i].ledger, 0xff, sizeof result->destinations[i].ledger);
+        for (unsigned i = 0; i < BAD_RANGES_MAX; i++)
+                assert_int_equal(bad_ranges_add(&result->bad, i * step_bytes, (i + 1) * step_bytes - 512), 0);
+        assert_int_equal(codec_pack_result(UINT64_MAX, spec, result, &bytes), 0);
+        assert_true(bytes.bytes < KC_FRAME_MAX_BYTES - 64); /* of the message around it */
+        read = codec_unpack_result(spec, bytes.data, bytes.bytes);
+        assert_non_null(read);
+        assert_same_bad(&read->bad, &result->bad);
+        assert_int_equal(read->bad.n, BAD_RANGES_MAX);
+        codec_bytes_done(&bytes);
+        job_result_free(read);
+        job_result_free(result);
+        free(spec);
+}
+
 static void a_damaged_spec_or_result_is_refused(void **state)
 {
         static const uint8_t damaged[] = {0xff, 0xff, 0xff, 0xff}, empty[1];
@@ -200,6 +242,7 @@ int main(void)
             cmocka_unit_test(a_random_mark_is_the_same_again),
             cmocka_unit_test(a_damaged_mark_is_refused_or_sound),
             cmocka_unit_test(a_result_keeps_its_bad_ranges),
+            cmocka_unit_test(the_largest_result_fits_a_frame),
             cmocka_unit_test(a_damaged_spec_or_result_is_refused),
             cmocka_unit_test(errors_keep_their_numbers),
         };
