@@ -7,8 +7,8 @@
  *
  * Owns its spec, its result, its run while there is one, and a reference to each device while it needs them.
  * job_resolve.c: its devices and its validation; job.c: submission, acceptance, cancel; job_start.c: the
- * start of its run; job_locks.c: its locks; job_end.c: what comes back, and the end; job_let_go.c: its
- * devices, once more. */
+ * start of its run; job_locks.c: its locks; job_end.c: what comes back, and the end; job_told.c: what of
+ * that is told; job_let_go.c: its devices, once more. */
 #ifndef COPY_JOB_H
 #define COPY_JOB_H
 
@@ -145,6 +145,10 @@ void job_end_stored(struct job *job);
 void job_leave(struct job *job);
 /* Something of its run has come back: perhaps that was the last thing. */
 void job_check_run_gone(struct job *job);
+
+/* job_told.c: the result of its run, before its devices are let go: what was told stands, what another job's
+ * failed flush has put in doubt is in doubt. */
+void job_settle_result(struct job *job);
 
 /* job_locks.c */
 /* Take its locks, now or when they are granted, and start. */

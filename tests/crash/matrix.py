@@ -5,7 +5,10 @@ each came to; the observer of crash.py says whether that is true.
     matrix.py [--only WORD...] [--workers N]
 
 Both ends are files behind an NBD server that holds, fails or answers each request as it is told (tests/lib/faulty.c); so a
-moment is one that the job cannot pass by. Where it makes no difference to the job by then, it completes."""
+moment is one that the job cannot pass by. Where it makes no difference to the job by then, it completes. The store's disk fails
+as the daemon sees it: strace answers its system calls, as nothing else of this daemon writes or flushes files. What is not in
+the table, nobody can do: to read takes no space, a program has no medium, and a Unix socket tells a reset from a death no more
+than a link tells one that hangs from one that is down."""
 import argparse
 import concurrent.futures
 import os
@@ -28,7 +31,13 @@ WAYS = {
     "source": ("dies", "hangs", "resets", "EIO"),
     "destination": ("dies", "hangs", "resets", "EIO", "ENOSPC", "flush fails once"),
     "network": ("link down",),
-    "store's disk": ("ENOSPC",),
+    "store's disk": ("ENOSPC", "EIO", "hangs", "flush fails once"),
+}
+# How strace does it, and what it says of it.
+STORE_FAULTS = {
+    "EIO": ("pwrite64,fdatasync,fsync:error=EIO", "INJECTED"),
+    "hangs": ("fdatasync,fsync:delay_enter=2200000:when=1", "DELAYED"),
+    "flush fails once": ("fdatasync,fsync:error=EIO:when=1", "INJECTED"),
 }
 MIDDLE = SIZE // 2
 TIMEOUT_S = 1.0
@@ -121,6 +130,23 @@ class Rig(crash.Servers):
         except OSError:
             pass
 
+    def fail_store(self, way, meanwhile, is_sure):
+        """Its disk fails until it has been seen to, and for a second more, or for half a second if that is not sure."""
+        fault, seen = STORE_FAULTS[way]
+        calls, log = fault.split(":")[0], self.folder / "strace"
+        strace = self.start(["strace", "-f", "-o", str(log), "-p", str(self.daemon.pid), "-e", f"trace={calls}", "-e", "signal=none",
+            "-e", f"inject={fault}"], "strace.log")
+        said = self.folder / "strace.log"
+        wait_for(lambda: "attached" in said.read_text(errors="replace") or strace.poll() is not None, "strace")
+        if strace.poll() is not None:
+            raise Skipped(said.read_text(errors="replace").strip())
+        meanwhile()
+        if is_sure:
+            wait_for(lambda: seen in log.read_text(errors="replace"), f"{way} of the store's disk")
+        time.sleep(1 if is_sure else 0.5)
+        strace.send_signal(signal.SIGINT)
+        strace.wait()
+
     def stop(self):
         super().stop()
         if self.namespace:
@@ -177,6 +203,16 @@ def lift(rig):
 # ---------------------------------------------------------------- ways to fail
 
 
+def fail_store(rig, way, moment):
+    if way != "ENOSPC":
+        rig.fail_store(way, lambda: lift(rig), moment != "at the completion")
+        return
+    rig.fill_disk()
+    lift(rig)
+    time.sleep(1)
+    (rig.state / "ballast").unlink(missing_ok=True)
+
+
 def act(rig, party, way, moment, checkpoint_s, watcher):
     if moment == "at the completion":
         lift(rig)
@@ -192,6 +228,9 @@ def act(rig, party, way, moment, checkpoint_s, watcher):
         lift(rig)
         time.sleep(HANG_S)
         os.killpg(process.pid, signal.SIGCONT)
+        return
+    if party == "store's disk":
+        fail_store(rig, way, moment)
         return
     end = {"source": "src", "destination": "dst"}.get(party)
     if way in ("dies", "resets"):
@@ -209,11 +248,6 @@ def act(rig, party, way, moment, checkpoint_s, watcher):
         lift(rig)
         time.sleep(HANG_S)
         subprocess.run(["ip", "link", "set", rig.link, "up"], check=True)
-    elif party == "store's disk":
-        rig.fill_disk()
-        lift(rig)
-        time.sleep(1)
-        (rig.state / "ballast").unlink(missing_ok=True)
     elif way == "flush fails once":
         n = sum(words[0] == "flush" for words in rig.trace("dst"))
         rig.control("src")
@@ -231,6 +265,8 @@ def act(rig, party, way, moment, checkpoint_s, watcher):
 
 def allowed(party, way, moment):
     """What it may end as."""
+    if party == "store's disk": # it is waited for
+        way = ""
     errors = way in ("EIO", "ENOSPC") and party in ("source", "destination")
     if moment == "at its cancel":
         # an answer that was on its way, or a daemon that died before it had heard of it
@@ -282,7 +318,7 @@ def cell(observer, number, party, way, moment):
     came_to = "?"
     try:
         rig = Rig(folder, party, number)
-        if party == "store's disk":
+        if party == "store's disk" and way == "ENOSPC":
             mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1M", "tmpfs", str(rig.state)], stderr=subprocess.PIPE, check=False)
             if mounted.returncode != 0:
                 raise Skipped(mounted.stderr.decode().strip())
@@ -330,12 +366,12 @@ def main():
                 n_wrong += 1
                 came_to[one] = "WRONG"
                 print(f"{' / '.join(one)}: {wrong}", flush=True)
-    print(f"{'':30}" + "".join(f"{moment:24}" for moment in MOMENTS))
+    print(f"{'':32}" + "".join(f"{moment:24}" for moment in MOMENTS))
     for party, ways in WAYS.items():
         for way in ways:
             line = "".join(f"{came_to.get((party, way, moment), ''):24}" for moment in MOMENTS)
             if line.strip():
-                print(f"{f'{party}: {way}':30}{line}".rstrip())
+                print(f"{f'{party}: {way}':32}{line}".rstrip())
     print(f"{len(cells)} cells, {n_wrong} wrong, {n_skipped} skipped")
     return 1 if n_wrong else 77 if cells and n_skipped == len(cells) else 0
 

@@ -50,7 +50,7 @@ MUTANTS = [
         "        end->good = ticket->status == 0;", "        end->good = true;", LIVES),
     ("a flush error is swallowed", "server/copy/port.c",
         "        if (req->status < 0)\n                flush_failed(port", "        if (false)\n                flush_failed(port", SIM),
-    ("a flush that failed concerns nobody else who has written there", "server/copy/job_end.c",
+    ("a flush that failed concerns nobody else who has written there", "server/copy/job_told.c",
         "        if (!device || device->flush_status == 0 ||", "        if (true || !device ||", case("failed-flush-is-remembered")),
     ("a second completion", "server/copy/job_end.c",
         "        history_add(job);\n        emit_completion(job);", "        history_add(job);\n        emit_completion(job);\n        emit_completion(job);", SIM),
