@@ -148,7 +148,8 @@ bool crew_together(const struct crew *crew)
 
 bool crew_has_room(const struct crew *crew)
 {
-        return crew->out_bytes < (uint64_t)crew->window.chunks * crew->chunk_bytes;
+        return crew->out_bytes <
+               (uint64_t)crew->window.chunks * window_chunk_bytes(&crew->window, crew->chunk_bytes);
 }
 
 void crew_wait(struct leg *leg)

@@ -9,13 +9,37 @@
  * in the cache, do not pay: to 3 over TCP 0.66 s instead of 0.62, to 8 over Unix sockets 1.25 instead
  * of 1.09. */
 #define CHUNK_BYTES (512u << 10)
+#define LARGE_CHUNK_BYTES (2 * CHUNK_BYTES) /* window.h */
+#define LARGE_CHUNKS_MIN 4u                 /* per lane, that the reservation has to hold */
 
 #define SPREAD_MIN_BYTES CHUNK_BYTES
 #define SPREAD_USERS_MIN 3u /* of each device: so many jobs are worth another connection */
 
-static uint32_t chunk_bytes(const struct job *job)
+static bool all_deep(const struct job *job)
 {
-        uint32_t bytes = job->chunk_max_bytes < CHUNK_BYTES ? job->chunk_max_bytes : CHUNK_BYTES;
+        for (unsigned i = 0; i < job_n_ends(job); i++)
+                if (!job->ends[i].device || !job->ends[i].device->info.deep)
+                        return false;
+        return true;
+}
+
+static enum window_kind window_kind(const struct job *job, const struct run *run)
+{
+        uint64_t enough_bytes = (uint64_t)run->n_legs * LARGE_CHUNKS_MIN * LARGE_CHUNK_BYTES;
+
+        if (all_deep(job))
+                return WINDOW_DEEP;
+        if (run->n_legs < 2 || job->chunk_max_bytes < LARGE_CHUNK_BYTES ||
+            CHUNK_BYTES % job->align_bytes != 0 ||
+            job->client->bank.n_pages * (uint64_t)KC_PAGE_BYTES < enough_bytes)
+                return WINDOW_ORDINARY;
+        return WINDOW_LARGE;
+}
+
+static uint32_t chunk_bytes(const struct job *job, enum window_kind window)
+{
+        uint32_t wanted_bytes = window == WINDOW_LARGE ? LARGE_CHUNK_BYTES : CHUNK_BYTES;
+        uint32_t bytes = job->chunk_max_bytes < wanted_bytes ? job->chunk_max_bytes : wanted_bytes;
 
         bytes -= bytes % job->align_bytes;
         return bytes > 0 ? bytes : job->align_bytes;
@@ -157,7 +181,8 @@ static void fill_run(struct job *job, struct run *run, unsigned lane)
         run->facts.length_bytes = job->length_bytes;
         run->facts.from_start_bytes = job->ends[0].region.start_bytes;
         run->facts.align_bytes = job->align_bytes;
-        run->facts.chunk_bytes = chunk_bytes(job);
+        run->facts.window = window_kind(job, run);
+        run->facts.chunk_bytes = chunk_bytes(job, run->facts.window);
         run->facts.timeout_ns = options->timeout_ns ? options->timeout_ns : config->command_timeout_ns;
         run->facts.fua = options->durability == COPY_DURABILITY_FUA;
         run->facts.unmap = options->unmap;

@@ -29,23 +29,13 @@ void leg_init(
 
 /* ---- opening: the ports of this lane are used as they are, those of others through a remote endpoint */
 
-static bool all_deep(const struct leg *leg)
-{
-        for (unsigned i = 0; i < 1 + leg->run->facts.n_to; i++)
-                if (!leg->endpoints[i].port || !leg->endpoints[i].port_info->deep)
-                        return false;
-        return true;
-}
-
 int leg_open(struct leg *leg)
 {
         unsigned n = 1 + leg->run->facts.n_to;
         struct window window;
         int rc = 0;
 
-        window_init(&window, kc_actor_now_ns(leg->lane->actor));
-        if (all_deep(leg))
-                window.chunks = WINDOW_START_DEEP;
+        window_init(&window, leg->run->facts.window, kc_actor_now_ns(leg->lane->actor));
         lag_init(&leg->lag, kc_actor_now_ns(leg->lane->actor));
         for (unsigned i = 0; i < n && rc == 0; i++) {
                 struct leg_endpoint *le = &leg->endpoints[i];
@@ -161,6 +151,15 @@ void leg_update_ready(struct leg *leg)
                 kc_list_push(&leg->lane->ready_legs, &leg->ready_node);
 }
 
+static uint64_t data_chunk_bytes(const struct leg *leg)
+{
+        const struct run_facts *facts = &leg->run->facts;
+
+        /* its crew may be of another kind */
+        return facts->window == WINDOW_LARGE ? window_chunk_bytes(&leg->crew->window, facts->chunk_bytes)
+                                             : facts->chunk_bytes;
+}
+
 static uint64_t zero_chunk_bytes(const struct leg *leg, uint64_t mask)
 {
         const struct run_facts *facts = &leg->run->facts;
@@ -184,7 +183,6 @@ static uint64_t zero_chunk_bytes(const struct leg *leg, uint64_t mask)
 
 bool leg_start_chunk(struct leg *leg, uint64_t *ret_bytes)
 {
-        const struct run_facts *facts = &leg->run->facts;
         struct span *span = startable_span(leg);
         struct chunk *chunk;
         uint64_t mask, bytes;
@@ -192,7 +190,7 @@ bool leg_start_chunk(struct leg *leg, uint64_t *ret_bytes)
         if (!span)
                 return false;
         mask = span->cursor == 0 ? span->mask & ~leg->obeyed.strip_mask : span->mask;
-        bytes = span->kind == SPAN_ZERO ? zero_chunk_bytes(leg, mask) : facts->chunk_bytes;
+        bytes = span->kind == SPAN_ZERO ? zero_chunk_bytes(leg, mask) : data_chunk_bytes(leg);
         if (bytes > span->end_bytes - span->next_bytes || span->kind == SPAN_TAIL)
                 bytes = span->end_bytes - span->next_bytes;
         chunk = mask ? chunk_new(leg, span, bytes, mask) : NULL;

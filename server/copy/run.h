@@ -39,6 +39,7 @@ struct run_facts {
         uint64_t length_bytes, from_start_bytes;
         uint64_t *to_start_bytes; /* [n_to] */
         uint32_t align_bytes, chunk_bytes;
+        enum window_kind window;
         uint64_t timeout_ns;
         bool fua, unmap, detect_zeroes;
         bool pinned;        /* its lanes keep to a processor each */

@@ -41,7 +41,7 @@ int cursor_init(struct cursor *cursor, struct run *run)
         uint64_t now_ns = kc_actor_now_ns(run->home);
 
         cursor->run = run;
-        window_init(&cursor->window, now_ns);
+        window_init(&cursor->window, facts->window, now_ns);
         throttle_init(&cursor->throttle, run->spec->options.rate_bytes_per_s, facts->align_bytes, now_ns);
         return planner_init(&cursor->planner, facts->length_bytes,
             facts->zero_job ? PLANNER_ZERO : PLANNER_DATA, extents, facts->align_bytes);

@@ -47,9 +47,15 @@ static void try_up(struct window *window)
                 resize(window, window->chunks, WINDOW_HOLD);
 }
 
+/* Fewer are never enough, even nearby. */
+static unsigned least(const struct window *window)
+{
+        return window->kind == WINDOW_LARGE ? 1 : WINDOW_START;
+}
+
 static void try_down(struct window *window)
 {
-        if (window->chunks >= WINDOW_START * 2)
+        if (window->chunks >= least(window) * 2)
                 resize(window, window->chunks / 2, WINDOW_DOWN);
         else
                 resize(window, window->chunks, WINDOW_HOLD);
@@ -75,7 +81,7 @@ static bool is_due(const struct window *window, const struct round *round, enum 
 
 static void hold(struct window *window, const struct round *round)
 {
-        bool down = window->last == WINDOW_UP && window->chunks > WINDOW_START;
+        bool down = window->last == WINDOW_UP && window->chunks > least(window);
         enum window_trial next = down ? WINDOW_DOWN : WINDOW_UP;
 
         remember(window, round->rate);
@@ -109,6 +115,8 @@ static void judge_first(struct window *window, const struct round *round)
         if (round->far) {
                 keep(window, round);
                 leap(window);
+        } else if (window->kind == WINDOW_LARGE) {
+                resize(window, least(window), WINDOW_HOLD);
         } else {
                 window->trial = WINDOW_HOLD;
         }
@@ -175,9 +183,10 @@ static void judge(struct window *window, const struct round *round)
         }
 }
 
-void window_init(struct window *window, uint64_t now_ns)
+void window_init(struct window *window, enum window_kind kind, uint64_t now_ns)
 {
-        *window = (struct window){.chunks = WINDOW_START, .trial = WINDOW_LEAP, .last = WINDOW_DOWN};
+        *window = (struct window){.kind = kind, .trial = WINDOW_LEAP, .last = WINDOW_DOWN};
+        window->chunks = kind == WINDOW_DEEP ? WINDOW_START_DEEP : WINDOW_START;
         window->probe_rounds = WINDOW_PROBE_MIN_ROUNDS;
         begin_round(window, now_ns);
 }
@@ -219,6 +228,13 @@ static bool is_limited(const struct window *window)
         return window->limited_in_round >= window->done_in_round - window->done_in_round / 4;
 }
 
+static bool is_crowded(const struct window *window)
+{
+        uint64_t mean_ns = window->took_ns / window->done_in_round;
+
+        return window->chunks == 1 || mean_ns > window->took_min_ns + window->took_min_ns / 2;
+}
+
 void window_completed(struct window *window, uint64_t bytes, uint64_t took_ns, bool limited, uint64_t now_ns)
 {
         uint64_t elapsed_ns = now_ns - window->round_start_ns;
@@ -249,8 +265,7 @@ void window_completed(struct window *window, uint64_t bytes, uint64_t took_ns, b
                 round.rate =
                     (uint64_t)((unsigned __int128)window->bytes_in_round * NS_PER_S / (elapsed_ns + 1));
                 round.near = window->took_ns / window->done_in_round < WINDOW_NEAR_NS;
-                round.crowded =
-                    window->took_ns / window->done_in_round > window->took_min_ns + window->took_min_ns / 2;
+                round.crowded = is_crowded(window);
                 judge(window, &round);
         }
         begin_round(window, now_ns);

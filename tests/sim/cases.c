@@ -357,6 +357,7 @@ const struct sim_case sim_cases[] = {
     {"tenth-of-the-speed", case_tenth_of_the_speed, 20},
     {"far-devices-fill-the-window", case_far_devices_fill_the_window, 6},
     {"local-devices-start-deep", case_local_devices_start_deep, 6},
+    {"large-chunks-go-one-by-one", case_large_chunks_go_one_by_one, 6},
     {"handles-share-a-lane", case_handles_share_a_lane, 8},
     {"pages-go-where-they-are-wanted", case_pages_go_where_they_are_wanted, 6},
     {"small-job-gets-its-turn", case_small_job_gets_its_turn, 10},

@@ -46,6 +46,7 @@ struct scenario *case_history_forgets_what_has_drained(uint64_t seed, bool verbo
 /* cases_pace.c: how fast */
 struct scenario *case_far_devices_fill_the_window(uint64_t seed, bool verbose);
 struct scenario *case_local_devices_start_deep(uint64_t seed, bool verbose);
+struct scenario *case_large_chunks_go_one_by_one(uint64_t seed, bool verbose);
 struct scenario *case_handles_share_a_lane(uint64_t seed, bool verbose);
 struct scenario *case_extents_are_asked_for_ahead(uint64_t seed, bool verbose);
 

@@ -93,6 +93,44 @@ struct scenario *case_local_devices_start_deep(uint64_t seed, bool verbose)
         return s;
 }
 
+/* ---- a long job on several lanes: large chunks, one by one on each as soon as the way is known to be short
+ */
+
+struct scenario *case_large_chunks_go_one_by_one(uint64_t seed, bool verbose)
+{
+        struct scenario *s = scenario_new(seed, 2, verbose);
+        struct device_config config = case_device(96 * MIB);
+        const struct device_op *last[2] = {NULL};
+        unsigned n_large = 0;
+        struct wish wish;
+
+        config.delay_min_ns = config.delay_max_ns = MS_NS / 10;
+        config.bytes_per_s = 1ull << 30;
+        config.multi_conn = true;
+        for (unsigned i = 0; i < 2; i++)
+                scenario_device(s, &config);
+        scenario_start(s);
+        scenario_client(s, "user", FAR_PAGES);
+        wish = case_copy(0, 0, 1);
+        wish.options.no_extents = wish.options.no_detect_zeroes = true;
+        wish.expect_completed = true;
+        scenario_submit(s, &wish);
+        scenario_run(s, scenario_all_ended, "a long copy");
+        if (s->world.failed)
+                return s;
+        for (unsigned i = s->devices[0].n_ops / 2; i < s->devices[0].n_ops; i++) {
+                const struct device_op *op = s->devices[0].ops[i];
+                unsigned conn = op->conn % 2;
+
+                n_large += op->op == IO_READ && op->length_bytes == MIB;
+                case_expect(s, !last[conn] || last[conn]->settled_ns <= op->sent_ns);
+                last[conn] = op;
+        }
+        case_expect(s, n_large >= 40 && last[0] && last[1]);
+        scenario_end(s);
+        return s;
+}
+
 /* ---- a client's handles are opened where its first one is already: a copy between them crosses no lanes */
 
 struct scenario *case_handles_share_a_lane(uint64_t seed, bool verbose)

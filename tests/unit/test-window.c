@@ -39,7 +39,7 @@ static void device_init(struct device *device, double bytes_per_s, double delay_
             .cap = WINDOW_MAX,
             .seed = 1,
         };
-        window_init(&device->window, 0);
+        window_init(&device->window, WINDOW_ORDINARY, 0);
         device->window.may_leap = true;
 }
 
@@ -185,7 +185,7 @@ static void test_only_a_leap_that_was_made_is_taken_back(void **state)
         struct window window;
         uint64_t now_ns = 0;
 
-        window_init(&window, now_ns);
+        window_init(&window, WINDOW_ORDINARY, now_ns);
         window.may_leap = true;
         while (window.chunks <= WINDOW_MAX / WINDOW_LEAP_TIMES)
                 complete_together(&window, &now_ns, 100000000);
@@ -200,7 +200,7 @@ static void test_what_was_before_the_first_chunk_does_not_count(void **state)
         struct window window;
         uint64_t now_ns = 0;
 
-        window_init(&window, now_ns);
+        window_init(&window, WINDOW_ORDINARY, now_ns);
         window.may_leap = true;
         window_begins(&window, now_ns += 50000000);
         for (unsigned i = 0; i < WINDOW_START; i++)
@@ -230,27 +230,50 @@ static void test_it_follows_a_delay_that_comes_and_goes(void **state)
         assert_true(device.window.chunks <= 4);
 }
 
-/* From both beginnings, for 1 GB/s and 100 MB/s: it gets to where the rate is, and stays within a factor. */
-static void test_from_either_start_it_comes_to_rest_near_bandwidth_times_delay(void **state)
+/* Where one fills it, one at a time, and trials are seldom; where it takes more, more. */
+static void test_large_chunks_go_one_by_one_where_that_is_enough(void **state)
+{
+        struct device device;
+
+        device_init(&device, 1e9, 0);
+        window_init(&device.window, WINDOW_LARGE, 0);
+        assert_int_equal(device.window.chunks, WINDOW_START); /* to see whether the way is long */
+        run(&device, S_NS / 20);
+        for (unsigned i = 0; i < 75; i++) { /* a copy is over before the first trial */
+                run(&device, S_NS / 100);
+                assert_int_equal(device.window.chunks, 1);
+        }
+        run(&device, 10 * S_NS);
+        device.delay_ns = 10e6;
+        run(&device, 10 * S_NS);
+        assert_true(run(&device, S_NS) > 0.75);
+        device.delay_ns = 0;
+        run(&device, 20 * S_NS);
+        assert_true(device.window.chunks <= 2);
+}
+
+/* From all beginnings, for 1 GB/s and 100 MB/s: it gets to where the rate is, and stays within a factor. */
+static void test_from_any_start_it_comes_to_rest_near_bandwidth_times_delay(void **state)
 {
         static const double delays_ns[] = {0, 2e6, 20e6, 100e6}; /* there and back */
         static const double rates[] = {1e9, 1e8};
-        static const unsigned starts[] = {WINDOW_START, WINDOW_START_DEEP};
+        static const enum window_kind kinds[] = {WINDOW_ORDINARY, WINDOW_DEEP, WINDOW_LARGE};
 
-        for (unsigned i = 0; i < 4 * 2 * 2; i++) {
-                double delay_ns = delays_ns[i / 4], bytes_per_s = rates[i / 2 % 2];
+        for (unsigned i = 0; i < 4 * 2 * 3; i++) {
+                double delay_ns = delays_ns[i / 6], bytes_per_s = rates[i / 3 % 2];
                 double fit = 1 + delay_ns / S_NS * bytes_per_s / CHUNK_BYTES;
                 struct device device;
 
                 device_init(&device, bytes_per_s, delay_ns);
-                device.window.chunks = starts[i % 2];
+                window_init(&device.window, kinds[i % 3], 0);
+                device.window.may_leap = true;
                 run(&device, 20 * S_NS);
                 for (unsigned j = 0; j < 200; j++) {
                         double rate = run(&device, S_NS / 2);
 
                         if (rate < 0.6 || device.window.chunks > 4 * fit + 4)
-                                fail_msg("delay %.0f ms, %.0f MB/s, from %u: window %u for %.0f, rate %.2f",
-                                    delay_ns / 1e6, bytes_per_s / 1e6, starts[i % 2], device.window.chunks,
+                                fail_msg("delay %.0f ms, %.0f MB/s, kind %u: window %u for %.0f, rate %.2f",
+                                    delay_ns / 1e6, bytes_per_s / 1e6, kinds[i % 3], device.window.chunks,
                                     fit, rate);
                 }
         }
@@ -304,7 +327,7 @@ static void test_a_round_that_something_else_limited_teaches_nothing(void **stat
         struct window window;
         uint64_t now_ns = 0;
 
-        window_init(&window, 0);
+        window_init(&window, WINDOW_ORDINARY, 0);
         for (unsigned i = 1; i < 10000; i++) { /* ever faster, but not for the window's sake */
                 window_completed(&window, (uint64_t)CHUNK_BYTES * i, 1000000, i % 2 == 0, now_ns += 1000000);
                 assert_int_equal(window.chunks, WINDOW_START);
@@ -337,7 +360,7 @@ static void test_a_trial_has_two_rounds(void **state)
         struct window window;
         uint64_t now_ns = 0;
 
-        window_init(&window, now_ns);
+        window_init(&window, WINDOW_ORDINARY, now_ns);
         complete_rounds(&window, &now_ns, 10, 1, 2); /* the first one is forgotten */
         complete_rounds(&window, &now_ns, 1000, WINDOW_PROBE_MIN_ROUNDS, 2);
         complete_rounds(&window, &now_ns, 1001, 1, 4); /* on trial */
@@ -359,7 +382,7 @@ static void test_a_slow_first_round_does_not_drive_it_up(void **state)
         struct window window;
         uint64_t now_ns = 0;
 
-        window_init(&window, now_ns);
+        window_init(&window, WINDOW_ORDINARY, now_ns);
         for (unsigned i = 0; i < 50; i++) /* everything was new: a third of what comes later */
                 window_completed(&window, CHUNK_BYTES, i % 2 ? 900000 : 1800000, true, now_ns += 900000);
         for (unsigned i = 0; i < 1000; i++) {
@@ -409,7 +432,7 @@ static void test_it_stays_within_its_bounds_whatever_it_is_told(void **state)
                 struct window window;
                 uint64_t now_ns = 0;
 
-                window_init(&window, now_ns);
+                window_init(&window, WINDOW_ORDINARY, now_ns);
                 for (unsigned i = 0; i < 50000; i++) {
                         uint64_t bytes = rand_r(&chance) % 3 == 0 ? 0 : (uint64_t)rand_r(&chance);
 
@@ -438,7 +461,8 @@ int main(void)
             cmocka_unit_test(test_only_a_leap_that_was_made_is_taken_back),
             cmocka_unit_test(test_what_was_before_the_first_chunk_does_not_count),
             cmocka_unit_test(test_it_follows_a_delay_that_comes_and_goes),
-            cmocka_unit_test(test_from_either_start_it_comes_to_rest_near_bandwidth_times_delay),
+            cmocka_unit_test(test_large_chunks_go_one_by_one_where_that_is_enough),
+            cmocka_unit_test(test_from_any_start_it_comes_to_rest_near_bandwidth_times_delay),
             cmocka_unit_test(test_it_follows_a_bandwidth_that_falls_to_a_tenth_and_comes_back),
             cmocka_unit_test(test_noise_neither_stops_it_short_nor_drives_it_up),
             cmocka_unit_test(test_a_round_that_something_else_limited_teaches_nothing),
