@@ -239,7 +239,8 @@ int receive_body(struct kcopy_client *client, const uint8_t *body, size_t body_b
         struct kc_scan scan;
         int rc;
 
-        if (kc_scan_body(body, body_bytes, &kcopy__v1__server_message__descriptor, &scan) < 0)
+        if (kc_scan_body(
+                body, body_bytes, &kcopy__v1__server_message__descriptor, KC_REPLY_FIELDS_MAX, &scan) < 0)
                 return garbage(client, "a frame that is no message");
         if (scan.finding == KC_SCAN_BAD_TEXT)
                 return garbage(client, "text that is no UTF-8");

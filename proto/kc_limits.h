@@ -12,7 +12,8 @@
 #define KC_FRAME_BEFORE_HELLO_MAX_BYTES 4096u
 #define KC_FRAME_HEADER_MAX_BYTES 5u      /* a varint32 */
 #define KC_UNPACK_BUDGET_BYTES (1u << 20) /* heap that one frame may unpack to */
-#define KC_FIELDS_MAX 8192u               /* fields in one frame, all levels together */
+#define KC_FIELDS_MAX 8192u               /* fields in one request, all levels together */
+#define KC_REPLY_FIELDS_MAX 32768u        /* in one frame of the server's: as many as it can hold */
 #define KC_DEPTH_MAX 8u                   /* nested messages */
 
 #define KC_DESTINATIONS_MAX 64u

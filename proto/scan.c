@@ -112,7 +112,7 @@ static void note(struct kc_scan *scan, enum kc_scan_finding finding,
 
 static int count(struct kc_scan *scan, uint64_t n)
 {
-        if (n > KC_FIELDS_MAX - scan->n_fields)
+        if (n > scan->fields_max - scan->n_fields)
                 return -E2BIG;
         scan->n_fields += (unsigned)n;
         return 0;
@@ -214,10 +214,10 @@ static int scan_message(
         return r;
 }
 
-int kc_scan_body(
-    const uint8_t *body, size_t body_bytes, const ProtobufCMessageDescriptor *type, struct kc_scan *ret_scan)
+int kc_scan_body(const uint8_t *body, size_t body_bytes, const ProtobufCMessageDescriptor *type,
+    unsigned fields_max, struct kc_scan *ret_scan)
 {
-        struct kc_scan scan = {0};
+        struct kc_scan scan = {.fields_max = fields_max};
         int r;
 
         r = scan_message((struct cursor){body, body + body_bytes}, type, 0, &scan);

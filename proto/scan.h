@@ -26,13 +26,14 @@ struct kc_scan {
         const ProtobufCMessageDescriptor *message;
         const ProtobufCFieldDescriptor *field;
         uint32_t field_number;
+        unsigned fields_max;
 };
 
 /* Scan a body of type `type`. 0 and *ret_scan; or -EPROTO when it is malformed (cut short, groups, wire types
  * that do not exist or not for that field, field numbers out of range); -E2BIG when it has more than
- * KC_FIELDS_MAX fields or nests deeper than KC_DEPTH_MAX. */
-int kc_scan_body(
-    const uint8_t *body, size_t body_bytes, const ProtobufCMessageDescriptor *type, struct kc_scan *ret_scan);
+ * fields_max fields or nests deeper than KC_DEPTH_MAX. */
+int kc_scan_body(const uint8_t *body, size_t body_bytes, const ProtobufCMessageDescriptor *type,
+    unsigned fields_max, struct kc_scan *ret_scan);
 /* Whether a text may be sent as one: strict UTF-8 (no surrogates, nothing overlong). */
 bool kc_scan_text(const char *text);
 

@@ -47,10 +47,11 @@ static bool is_complete(const struct kcopy_result *result)
         return true;
 }
 
-/* Every destination lacks what could not be read, and nothing else. */
+/* Every destination lacks what could not be read, and nothing else. (The end of a file may lie in a sector.
+ * Where the list was too long it says too much, and could hide what else is missing.) */
 static bool lacks_bad_ranges_only(const struct kcopy_result *result)
 {
-        uint64_t bad_sectors = 0;
+        uint64_t bad_sectors = 0, missing_bytes;
 
         for (unsigned i = 0; i < result->n_bad_ranges; i++)
                 bad_sectors += result->bad_ranges[i].count;
@@ -58,12 +59,13 @@ static bool lacks_bad_ranges_only(const struct kcopy_result *result)
                 const struct kcopy_destination_result *destination = &result->destinations[i];
                 enum kcopy_class class = destination->error.error_class;
 
+                missing_bytes = destination->untouched_bytes + destination->indeterminate_bytes;
                 if ((class != KCOPY_CLASS_NONE && class != KCOPY_CLASS_STOPPED) ||
-                    destination->untouched_bytes + destination->indeterminate_bytes >
-                        bad_sectors * SECTOR_BYTES)
+                    missing_bytes > bad_sectors * SECTOR_BYTES ||
+                    missing_bytes + SECTOR_BYTES <= bad_sectors * SECTOR_BYTES)
                         return false;
         }
-        return result->state != KCOPY_CANCELLED;
+        return result->state != KCOPY_CANCELLED && result->n_bad_ranges < KCOPY_BAD_RANGES_MAX;
 }
 
 /* ---- the file */

@@ -76,6 +76,8 @@ static uint32_t record_bytes(const struct job *job)
                 ? sizeof *job->brief + job->brief->n_destinations * sizeof job->brief->destinations[0]
                 : sizeof *job->result + job->result->n_destinations * sizeof job->result->destinations[0];
 
+        if (!job->brief && job->result->bad.room > 0)
+                result_bytes += job_heap_bytes(job->result->bad.room * sizeof job->result->bad.ranges[0]);
         return (uint32_t)(job_heap_bytes(sizeof *job) + job_heap_bytes(job->spec->size_bytes) +
                           job_heap_bytes(result_bytes));
 }

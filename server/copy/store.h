@@ -13,7 +13,7 @@
  * and every update carries it: with another one it is answered with -ESTALE, because somebody else runs the
  * job by now, and this one's word counts no longer.
  *
- * Status: 0; -ESTALE; -ENOENT (no such job, or event that far); -EEXIST (the key is taken by another spec);
+ * Status: 0; -ESTALE; -ENOENT (no such job); -EEXIST (the key is taken by another spec);
  * -EBUSY (STORE_FORGET: it has not ended); -ENOSPC, -EIO, -ENOMEM and others of the kind: the store cannot,
  * and may be asked again later; -ECANCELED: it is closing.
  *

@@ -150,7 +150,7 @@ void dispatch(struct session *session, const uint8_t *body, uint32_t body_bytes)
         struct kc_scan scan;
         int r;
 
-        r = kc_scan_body(body, body_bytes, &kcopy__v1__client_message__descriptor, &scan);
+        r = kc_scan_body(body, body_bytes, &kcopy__v1__client_message__descriptor, KC_FIELDS_MAX, &scan);
         if (r == -E2BIG) {
                 session_hangup(session, KC_CLASS_LIMIT, "request: has more than %u fields, or nests too deep",
                     KC_FIELDS_MAX);

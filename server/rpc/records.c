@@ -189,6 +189,12 @@ static void listed(struct call *call)
                 if (!page.full)
                         after = view->job_id;
         }
+        if (page.body.n_jobs == 0 && !page.full && call->req.more) { /* all of them somebody else's */
+                store_req_done(&call->req);
+                call->req.after = last_record;
+                ask(call, STORE_LIST, listed);
+                return;
+        }
         page.body.more |= page.full || call->req.more;
         op_list_send(session, call->request_id, &page);
         end_call(call);
@@ -278,7 +284,7 @@ static void to_be_replayed(struct call *call)
         if (job->result && (call->req.after == 0 || call->req.after >= job->next_seq))
                 send_end(session, job); /* there is no more to come */
         else if (call->req.after > 0)
-                replay_begin(session, call->job_id, call->req.after);
+                replay_begin(session, call->job_id, call->req.after, job->next_seq);
         end_call(call);
 }
 

@@ -3,16 +3,17 @@
 
 #include <stdlib.h>
 
+#include "base/num.h"
 #include "copy/store.h"
 #include "rpc/session.h"
 
 struct replay {
         struct kc_list node;
-        struct session *session; /* held while something is out */
-        uint64_t job_id, next_seq;
-        bool out, wanted; /* asked for; to be asked for, or again */
-        bool gone;        /* nobody wants it any more, and the store has not answered */
-        bool ended;       /* its last event is stored */
+        struct session *session;             /* held while something is out */
+        uint64_t job_id, from_seq, next_seq; /* told from there on, but for the end; asked for */
+        bool out, wanted;                    /* asked for; to be asked for, or again */
+        bool gone;                           /* nobody wants it any more, and the store has not answered */
+        bool ended;                          /* its last event is stored */
         struct store_req req;
 };
 
@@ -62,7 +63,8 @@ static void tell(struct replay *replay, const struct store_req *req)
                         continue;
                 replay->next_seq = event->seq + 1;
                 replay->ended |= is_the_end(event);
-                if (encode_body(&session->out, event->body, event->body_bytes) < 0)
+                if ((event->seq >= replay->from_seq || replay->ended) &&
+                    encode_body(&session->out, event->body, event->body_bytes) < 0)
                         session_lost(session, "out of memory");
         }
         session_wake(session);
@@ -115,7 +117,7 @@ static void pull(struct replay *replay)
         session_hold(session);
 }
 
-void replay_begin(struct session *session, uint64_t job_id, uint64_t from)
+void replay_begin(struct session *session, uint64_t job_id, uint64_t from, uint64_t next_seq)
 {
         struct replay *replay;
 
@@ -130,7 +132,8 @@ void replay_begin(struct session *session, uint64_t job_id, uint64_t from)
         session->replays.n++;
         replay->session = session;
         replay->job_id = job_id;
-        replay->next_seq = from;
+        replay->from_seq = from;
+        replay->next_seq = kc_min_u64(from, next_seq);
         watch_start(session);
         pull(replay);
 }

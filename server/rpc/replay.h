@@ -23,8 +23,9 @@ struct replays {
 
 void replays_init(struct session *session);
 void replays_stop(struct session *session);
-/* Events from number `from` on; the last one, which ends it, is to come yet or stored from there on. */
-void replay_begin(struct session *session, uint64_t job_id, uint64_t from);
+/* Events from number `from` on, and the last one, which ends it, whatever its number: it is to come yet, as
+ * number `next_seq` or later, or stored from `from` on. */
+void replay_begin(struct session *session, uint64_t job_id, uint64_t from, uint64_t next_seq);
 /* No more of them; harmless where there is none. */
 void replay_end(struct session *session, uint64_t job_id);
 /* Whether the job's events come from a replay: nothing else is to tell of them. */

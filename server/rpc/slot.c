@@ -282,7 +282,7 @@ static void flush_many(struct session *session)
                 const struct slot *slot = kc_list_entry(node, struct slot, queue);
                 size_t with_it = completions_grow(body_bytes, slot->terminal_bytes);
 
-                if (!completions_fits(with_it))
+                if (!completions_fits(with_it) || n == KC_BATCH_JOBS_MAX) /* which a client can unpack */
                         break;
                 body_bytes = with_it;
                 n++;

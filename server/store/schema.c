@@ -124,11 +124,11 @@ static const char settings[] = "PRAGMA locking_mode = EXCLUSIVE;"
                                "PRAGMA foreign_keys = ON;"
                                "PRAGMA journal_size_limit = 4194304;";
 
-int schema_open(const char *path, sqlite3 **ret_db, struct kc_error *err)
+int schema_open(const char *path, bool create, sqlite3 **ret_db, struct kc_error *err)
 {
         sqlite3 *db = NULL;
-        int r, code = sqlite3_open_v2(
-                   path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+        int r, code = sqlite3_open_v2(path, &db,
+                   SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0) | SQLITE_OPEN_NOMUTEX, NULL);
 
         if (code != SQLITE_OK) {
                 r = schema_error(db, code, path, err);

@@ -112,7 +112,8 @@ static void answer_all(
 static void run_batch(struct sqlite_store *store, struct kc_msg *batch)
 {
         struct kc_error error = {.code = 0};
-        int r = store->db ? 0 : schema_open(store->path, &store->db, &error);
+        /* not a new one: its jobs would be forgotten */
+        int r = store->db ? 0 : schema_open(store->path, false, &store->db, &error);
 
         if (r == 0)
                 r = step(store, "BEGIN IMMEDIATE", &error);
@@ -198,7 +199,7 @@ int sqlite_store_open(
         store->last = &store->first;
         pthread_mutex_init(&store->lock, NULL);
         pthread_cond_init(&store->wake, NULL);
-        r = schema_open(path, &store->db, err);
+        r = schema_open(path, true, &store->db, err);
         if (r == 0)
                 r = start_thread(store, err);
         if (r == 0) {

@@ -356,6 +356,19 @@ static int read_events(const struct op *op, sqlite3_stmt *at)
         return r;
 }
 
+static int exists(const struct op *op)
+{
+        uint64_t state;
+        int r;
+        sqlite3_stmt *at = statement_begin(op, STATE_OF, &r);
+
+        if (!at)
+                return r;
+        statement_number(at, 1, op->req->job_id);
+        r = statement_one_number(op, at, &state);
+        return r == 0 ? no_such_job(op) : r < 0 ? r : 0;
+}
+
 static int events(const struct op *op)
 {
         struct store_req *req = op->req;
@@ -371,7 +384,8 @@ static int events(const struct op *op)
         statement_number(at, 1, req->job_id);
         statement_number(at, 2, req->after);
         statement_number(at, 3, page(req) + 1);
-        return read_events(op, at);
+        r = read_events(op, at);
+        return r < 0 || req->n_events > 0 ? r : exists(op);
 }
 
 static int prune(const struct op *op)

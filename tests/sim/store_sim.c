@@ -187,7 +187,7 @@ void store_sim_init(struct store_sim *store, struct world *world, struct checker
             .delay_max_ns = 10 * MS_NS};
         store->last = &store->first;
         world_event_init(&store->event, 0, on_event);
-        if (schema_open(":memory:", &store->db, &error) < 0)
+        if (schema_open(":memory:", true, &store->db, &error) < 0)
                 world_fail(world, "store: %s", error.message);
 }
 

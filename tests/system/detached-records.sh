@@ -54,6 +54,22 @@ ctl --json jobs --all
 [ "$(wc -l <"$out")" = 4 ] || fail "four have ended"
 jq -e -s 'map(.job) | . == sort' "$out" >/dev/null || fail "not in order"
 
+# events that a running job has not got to, and never will: its end is told all the same
+random_file "$tmp/long" 8M
+detach --rate 1M "$tmp/long" "$tmp/d"
+for from in 99 4294967296; do
+        kcopyctl --json watch --from $from "$job" >"$tmp/watched.$from" &
+done
+for from in 99 4294967296; do
+        must_wait_for 20 grep -q '"progress"' "$tmp/watched.$from" # it watches
+done
+ctl cancel "$job"
+expect_status 0
+for from in 99 4294967296; do
+        must_wait_for 20 grep -q '"completion"' "$tmp/watched.$from"
+        [ "$(grep -vc '"progress"' "$tmp/watched.$from")" = 1 ] || fail "more than its end: $(cat "$tmp/watched.$from")"
+done
+
 ctl forget 999999999
 expect_status 3
 ctl forget "$first"
@@ -85,4 +101,4 @@ must_wait_for 20 all_over
 kill_kcopyd
 start_kcopyd
 ctl --json jobs --all
-[ "$(jq -s 'map(.job) | unique | length' "$out")" = 122 ] || fail "$(wc -l <"$out") jobs of 122 are listed"
+[ "$(jq -s 'map(.job) | unique | length' "$out")" = 123 ] || fail "$(wc -l <"$out") jobs of 123 are listed"

@@ -22,7 +22,7 @@ static int scan(const void *body, size_t bytes, struct kc_scan *ret_scan)
         int r;
 
         memcpy(copy, body, bytes);
-        r = kc_scan_body(copy, bytes, &kcopy__v1__client_message__descriptor, ret_scan);
+        r = kc_scan_body(copy, bytes, &kcopy__v1__client_message__descriptor, KC_FIELDS_MAX, ret_scan);
         free(copy);
         return r;
 }
@@ -180,6 +180,45 @@ static void what_unpacks_to_too_much_runs_out_of_budget(void **state)
         kc_budget_done(&budget);
 }
 
+/* The most fields that a frame has: a list of jobs with bad ranges. */
+static void whatever_the_server_sends_fits_what_a_client_unpacks(void **state)
+{
+        static Kcopy__V1__SectorRange ranges[8000], *of_ranges[8000];
+        Kcopy__V1__JobInfo job = KCOPY__V1__JOB_INFO__INIT, *jobs[] = {&job};
+        Kcopy__V1__Completion completion = KCOPY__V1__COMPLETION__INIT;
+        Kcopy__V1__JobList list = KCOPY__V1__JOB_LIST__INIT;
+        Kcopy__V1__ServerMessage message = KCOPY__V1__SERVER_MESSAGE__INIT, *unpacked;
+        static uint8_t body[KC_FRAME_MAX_BYTES];
+        struct kc_budget budget;
+        struct kc_scan result;
+        size_t bytes;
+
+        for (unsigned i = 0; i < 8000; i++) {
+                kcopy__v1__sector_range__init(&ranges[i]);
+                ranges[i].sector = 1 + i;
+                ranges[i].count = 1;
+                of_ranges[i] = &ranges[i];
+        }
+        completion.n_bad_ranges = 8000;
+        completion.bad_ranges = of_ranges;
+        job.completion = &completion;
+        list.n_jobs = 1;
+        list.jobs = jobs;
+        message.body_case = KCOPY__V1__SERVER_MESSAGE__BODY_JOB_LIST;
+        message.job_list = &list;
+        bytes = kcopy__v1__server_message__get_packed_size(&message);
+        assert_in_range(bytes, KC_FRAME_MAX_BYTES * 3 / 4, KC_FRAME_MAX_BYTES);
+        kcopy__v1__server_message__pack(&message, body);
+        assert_int_equal(
+            kc_scan_body(body, bytes, &kcopy__v1__server_message__descriptor, KC_REPLY_FIELDS_MAX, &result),
+            0);
+        assert_true(result.n_fields > 2 * KC_FIELDS_MAX);
+        assert_int_equal(kc_budget_init(&budget, KC_UNPACK_BUDGET_BYTES), 0);
+        unpacked = kcopy__v1__server_message__unpack(&budget.allocator, bytes, body);
+        assert_non_null(unpacked);
+        kc_budget_done(&budget);
+}
+
 int main(void)
 {
         static const struct CMUnitTest tests[] = {
@@ -192,6 +231,7 @@ int main(void)
             cmocka_unit_test(too_many_fields_are_an_error),
             cmocka_unit_test(elements_of_packed_fields_count),
             cmocka_unit_test(what_unpacks_to_too_much_runs_out_of_budget),
+            cmocka_unit_test(whatever_the_server_sends_fits_what_a_client_unpacks),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
